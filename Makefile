@@ -1,0 +1,89 @@
+# Each target sets up .venv by itself where it is missing or stale. Recipes keep to POSIX sh and make 3.81.
+
+EXP ?=
+ARGS ?=
+PYTHON ?=
+EXTRAS ?=
+export PYTHON
+
+python := .venv/bin/python
+bin := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run-experiment test verify bench shell data lint versions clean .venv .venv-peers
+
+##@ Experiments
+run-experiment: .venv ## every experiment, its quick preset; with EXP=name that one, as ARGS say
+	@$(python) -m experiments $(or $(EXP),--all) $(ARGS)
+
+run-experiment-%: .venv ## the same as EXP=name: make run-experiment-kalman
+	@$(python) -m experiments $* $(ARGS)
+
+data: .venv ## fetch the real data sets
+	@$(python) -m experiments.data $(ARGS)
+
+bench: .venv-peers ## the same work here and in the libraries people use today, side by side
+	@.venv-peers/bin/python -m experiments.benchmarks $(ARGS)
+
+##@ Proofs
+verify: .venv ## each closed form against automatic differentiation, in float64
+	@$(python) -m experiments.verify $(ARGS)
+
+test: .venv ## every test and doctest, on all cores
+	@$(python) -m pytest -n auto --dist worksteal $(ARGS)
+
+lint: .venv ## style, types, and who may import whom
+	@$(bin)/ruff check .
+	@$(bin)/pyright --pythonpath $(python)
+	@$(bin)/lint-imports
+
+##@ Desk
+define AT_HAND
+%load_ext autoreload
+%autoreload 2
+import jax, numpy as np, jax.numpy as jnp
+import experiments, sandbox
+print(f"jax {jax.__version__} on {jax.device_count()} {jax.devices()[0].device_kind}.",
+      "At hand: jax, jnp, np, sandbox, experiments; edited files reload themselves.")
+endef
+export AT_HAND
+
+shell: .venv ## IPython with jax, jnp, np, sandbox and experiments at hand
+	@$(bin)/ipython --no-banner -i -c "$$AT_HAND"
+
+versions: ## test newer versions: write the newest of all to .ci/, for PYTHON
+	@.ci/versions
+
+clean: ## remove environments and caches; runs and data stay
+	rm -rf .venv .venv-* build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find sandbox experiments tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## this page
+	@awk -v color="$$(test -t 1 && test -z "$$NO_COLOR" && echo 1)" "$$PAGE" $(firstword $(MAKEFILE_LIST))
+
+define PAGE
+BEGIN {
+  FS = ":.*## "
+  if (color) { bold = "\033[1m"; cyan = "\033[36m"; plain = "\033[0m" }
+  print "\nSeven objectives of machine learning in JAX: their calculus proven, their experiments run."
+}
+/^##@ / { title(substr($$0, 5)) }
+/^[a-z%-]+:.*## / { sub("%", "NAME", $$1); row("make " $$1, $$2) }
+END {
+  title("Variables")
+  row("EXP=kalman", "the experiment to run")
+  row("ARGS=\"--seed 3\"", "flags for whatever runs; ARGS=--help lists them")
+  row("PYTHON=python3.12", "the interpreter that .venv is made with; python3 if none is named")
+  row("EXTRAS=cuda", "jax for an accelerator: cuda, cuda12 or tpu; .venv remembers it")
+  print ""
+}
+function title(text) { printf "\n%s%s%s\n", bold, text, plain }
+function row(name, text) { printf "  %s%-26s%s%s\n", cyan, name, plain, text }
+endef
+export PAGE
+
+.venv:
+	@.ci/venv $@ dev $(EXTRAS)
+
+.venv-peers:
+	@.ci/venv $@ peers $(EXTRAS)
