@@ -1,0 +1,77 @@
+"""An identity as data: two sides that must agree, and inputs to try them on.
+
+Each wing lists its own in `identities.py`; the tests and `make verify` read the same list.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+__all__ = ["Identity", "relative_error", "worst_error"]
+
+
+class Identity(NamedTuple):
+    """left(*inputs) = right(*inputs) for every inputs = draw(key, dtype).
+
+    name: what it says, in a few words. left, right: functions of the drawn inputs that return equal
+    pytrees. draw: (key, dtype) -> tuple of arrays, of shapes that do not change. tolerance: largest
+    relative error in float64; float32_tolerance: the same in float32.
+    """
+
+    name: str
+    left: Callable[..., Any]
+    right: Callable[..., Any]
+    draw: Callable[..., tuple]
+    tolerance: float = 1e-10
+    float32_tolerance: float = 1e-3
+
+
+def relative_error(left: Any, right: Any) -> jax.Array:
+    """Largest difference in a leaf over that leaf's largest magnitude, over all leaves.
+
+    max_leaf ( max |l − r| / max(scale of the leaf, 10⁻³ scale of the tree) ), a scale being the largest
+    magnitude on either side. The floor is for leaves that are zero but for what cancellation left.
+
+    Args:
+      left, right: pytrees of the same structure and shapes.
+    Returns:
+      Scalar >= 0; NaN where either side has one.
+    Raises:
+      ValueError: structures or shapes differ.
+
+    >>> relative_error({"a": jnp.array([1.0, 2.0])}, {"a": jnp.array([1.0, 1.0])})
+    Array(0.5, dtype=float32)
+    """
+    if jax.tree.structure(left) != jax.tree.structure(right):
+        raise ValueError(f"the sides differ in structure: {jax.tree.structure(left)}, {jax.tree.structure(right)}")
+    pairs = list(zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True))
+    for one, other in pairs:
+        if one.shape != other.shape:
+            raise ValueError(f"the sides differ in shape: {one.shape}, {other.shape}")
+    differences = jnp.stack([jnp.max(jnp.abs(one - other)) for one, other in pairs])
+    scales = jnp.stack([jnp.maximum(jnp.max(jnp.abs(one)), jnp.max(jnp.abs(other))) for one, other in pairs])
+    scales = jnp.maximum(scales, 1e-3 * jnp.max(scales))
+    return jnp.max(differences / jnp.where(scales == 0, 1, scales))
+
+
+def worst_error(identity: Identity, key: jax.Array, *, num_cases: int, dtype: Any) -> jax.Array:
+    """Largest relative error of an identity over drawn inputs.
+
+    Args:
+      identity: see Identity. key: PRNG key. num_cases: number of draws. dtype: of the drawn inputs.
+    Returns:
+      Scalar.
+
+    >>> double = Identity("x + x = 2 x", lambda x: x + x, lambda x: 2 * x,
+    ...                   lambda key, dtype: (jax.random.normal(key, (3,), dtype),))
+    >>> worst_error(double, jax.random.key(0), num_cases=4, dtype=jnp.float32)
+    Array(0., dtype=float32)
+    """
+    def error(case_key):
+        inputs = identity.draw(case_key, dtype)
+        return relative_error(identity.left(*inputs), identity.right(*inputs))
+
+    return jnp.max(jax.lax.map(error, jax.random.split(key, num_cases)))
+
