@@ -1,0 +1,48 @@
+"""Experiments: each a module of this package with a Config, PRESETS, run(config) and revive(config, learned).
+
+>>> import experiments
+>>> "matrix_factorization" in experiments.names()
+True
+"""
+
+import importlib
+import pkgutil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+__all__ = ["load", "names"]
+
+
+def names() -> tuple[str, ...]:
+    """The experiments that exist: the modules of this package. Its sub-packages are their shelves."""
+    modules = pkgutil.iter_modules(__path__)
+    return tuple(sorted(module.name for module in modules if not module.ispkg and module.name != "__main__"))
+
+
+def load(directory: str | Path) -> Any:
+    """A finished run brought back, ready to use: load("runs/matrix_factorization/latest").
+
+    Args:
+      directory: of the run.
+    Returns:
+      experiments.runner.result.Result, as the run itself returned it.
+    Raises:
+      experiments.runner.errors.UserError: not a run directory, unfinished, or damaged.
+    """
+    from experiments.runner.directory import experiment_of
+    from experiments.runner.finish import load as load_run
+
+    name = experiment_of(Path(directory))
+    module = importlib.import_module(f"experiments.{name}")
+    return load_run(Path(directory), name, module.Config, module.revive)
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in names():
+        return importlib.import_module(f"experiments.{name}")
+    raise AttributeError(f"module 'experiments' has no attribute {name!r}; the experiments are {', '.join(names())}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *names()]

@@ -1,0 +1,95 @@
+"""The flags that every experiment understands; each experiment's own config adds to them."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from experiments.runner.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Common flags."""
+
+    preset: str = "quick"
+    """Defaults for all other flags. quick: embedded data, half a minute; full: the README's numbers."""
+    dataset: str = "embedded"
+    """What to learn from; `embedded` needs no download."""
+    data_dir: Path | None = None
+    """Where real data are looked for, and put. Without it: $SANDBOX_DATA, then the user's cache."""
+    seed: int = 0
+    """The first seed."""
+    seeds: int = 1
+    """How many independent runs; each result is given for all of them, with mean and 95% interval."""
+    out: Path | None = None
+    """The run's directory, empty or not there yet. Without it: a new one under runs/."""
+    resume: Path | None = None
+    """Go on from this run's last checkpoint; without a value, from the newest unfinished run's."""
+    mesh: str | None = None
+    """Axes of a mesh over the devices, as in data=4,model=2."""
+    distributed: bool = False
+    """Join a job of several processes (jax.distributed finds its coordinator in the environment)."""
+    profile: bool = False
+    """Write a jax.profiler trace into the run directory."""
+    debug_nans: bool = False
+    """Stop with a traceback at the operation that first makes a NaN (jax_debug_nans; slow)."""
+    checkpoint_seconds: float = 10.0
+    """Least time between two checkpoints; one is always written at the end of each stage."""
+
+    def __post_init__(self):
+        require(self.seeds >= 1, "--seeds", "at least 1", self.seeds)
+        require(0 <= self.seed < 2**32, "--seed", "0 to 2³² − 1", self.seed)
+        require(self.checkpoint_seconds >= 0, "--checkpoint-seconds", "0 or more", self.checkpoint_seconds)
+
+
+HOW_IT_RUNS = {"data_dir", "out", "resume", "distributed", "profile", "debug_nans", "checkpoint_seconds"}
+"""Flags that decide nothing about the result: a resumed run may change them."""
+
+
+def require(condition: bool, flag: str, what: str, value: Any) -> None:
+    """Refuse a flag's value: UserError, unless the condition holds.
+
+    >>> require(False, "--rank", "at least 1", 0)
+    Traceback (most recent call last):
+    experiments.runner.errors.UserError: --rank must be at least 1, got 0
+    """
+    if not condition:
+        raise UserError(f"{flag} must be {what}, got {value}")
+
+
+def to_json(config: RunConfig) -> dict[str, Any]:
+    """Every flag by name, in the types of JSON."""
+    plain = dataclasses.asdict(config)
+    return json.loads(json.dumps(plain, default=str))
+
+
+def from_json(config_type: type[RunConfig], values: dict[str, Any]) -> RunConfig:
+    """The config that `to_json` wrote.
+
+    Raises:
+      UserError: it has flags that this version does not know, or lacks some: it is another version's.
+    """
+    fields = {field.name: field for field in dataclasses.fields(config_type)}
+    if set(values) != set(fields):
+        unlike = ", ".join(sorted(set(values) ^ set(fields)))
+        raise UserError(f"this run was made by another version of the experiment, which differs in: {unlike}")
+    paths = {"data_dir", "out", "resume"}
+    return config_type(**{
+        name: Path(value) if name in paths and value is not None
+        else tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()})
+
+
+def changed(old: RunConfig, new: RunConfig) -> list[str]:
+    """What differs in the flags that decide the result, as "--flag old, now new"."""
+    before, now = to_json(old), to_json(new)
+    return [f"--{name.replace('_', '-')} was {before[name]}, now {now[name]}"
+            for name in before if name not in HOW_IT_RUNS and before[name] != now[name]]
+
+
+def digest(config: RunConfig) -> str:
+    """A fingerprint of the flags that decide the result."""
+    deciding = {name: value for name, value in to_json(config).items() if name not in HOW_IT_RUNS}
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()

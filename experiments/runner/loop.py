@@ -1,0 +1,131 @@
+"""The one training loop: compiled chunks of steps, and between them metrics, checkpoints, signals."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.runner import checkpoints, metrics
+from experiments.runner.config import digest
+from experiments.runner.errors import Interrupted
+from experiments.runner.progress import bar, say
+from experiments.runner.run import Failure, Run
+from sandbox.training import Chunk, Step, chunk_of, first_nonfinite_leaf
+
+
+class Trained(NamedTuple):
+    """State of K runs after their last step; finite: (K,) bool, False where a run turned non-finite
+    (its state is its last good one)."""
+
+    state: Any
+    finite: np.ndarray
+
+
+def train(run: Run, stage: str, step: Step, state: Any, *data: Any, num_steps: int, chunk_steps: int,
+          labels: Sequence[str], runs: Literal["vmap", "map"] = "vmap", data_axis: int | None = None) -> Trained:
+    """Take K runs together from their state to step num_steps, from the newest checkpoint if there is one.
+
+    Args:
+      run: from `start`.
+      stage: name of this part of the experiment; its checkpoints, metrics and seconds go by it.
+      step: (state, *data) -> (state, metrics by name); see sandbox.training.
+      state: of the K runs, stacked on a leading axis. It is donated.
+      data: what the step needs besides; stacked on a leading axis of K where data_axis is 0.
+      num_steps: in all. chunk_steps: per compiled chunk; the last chunk takes what is left.
+      labels: name of each of the K runs, as in "seed 3".
+      runs, data_axis: see sandbox.training.chunk_of.
+    Returns:
+      Trained.
+    Raises:
+      Interrupted: SIGTERM or Ctrl-C; the state is saved.
+      CheckpointError: the newest checkpoint is damaged or of another run.
+    """
+    identity = {"experiment": run.name, "stage": stage, "config": digest(run.config)}
+    seconds = run.seconds.setdefault(stage, {"compile": 0.0, "run": 0.0})
+    state, data = jax.tree.map(jnp.asarray, (state, data))
+    done, saved_at = 0, time.monotonic()
+    if restored := checkpoints.load_newest(run.directory, stage, state, identity):
+        state, record = restored
+        done = record["step"]
+        seconds.update(record["seconds"])
+        run.failures += [Failure(*failure) for failure in record["failures"]]
+        run.metrics_bytes = record["metrics_bytes"]
+    if done < num_steps:
+        metrics.cut(run.directory, run.metrics_bytes)  # drops what an earlier try wrote after its checkpoint
+    chunks: dict[int, Callable[..., Chunk]] = {}
+
+    with bar(stage, num_steps, done) as show:
+        while done < num_steps and not _all_failed(run, stage, labels):
+            length = min(chunk_steps, num_steps - done)
+            if length not in chunks:
+                began = time.perf_counter()
+                chunks[length] = _compile(chunk_of(step, length, runs=runs, data_axis=data_axis), state, data)
+                seconds["compile"] += time.perf_counter() - began
+            began = time.perf_counter()
+            state, traces, finite = chunks[length](state, *data)
+            _note_failures(run, stage, step, state, data, done, length, np.asarray(finite), labels, data_axis)
+            done += length
+            means = {name: np.asarray(jnp.mean(trace, axis=1)) for name, trace in traces.items()}
+            metrics.append(run.directory, stage, done, labels, means, seconds["run"] + time.perf_counter() - began)
+            show(done, "  ".join(f"{name} {np.mean(value):.4f}" for name, value in means.items()))
+            seconds["run"] += time.perf_counter() - began
+            if done == num_steps or run.asked_to_stop or (
+                    time.monotonic() - saved_at >= run.config.checkpoint_seconds):
+                _save(run, stage, state, done, identity)
+                saved_at = time.monotonic()
+            if run.asked_to_stop:
+                raise Interrupted(f"Stopped in {stage} at step {done} of {num_steps}, and saved. Go on with "
+                                  f"--resume {run.directory}", run.asked_to_stop)
+    failed = {failure.label for failure in run.failures if failure.stage == stage}
+    return Trained(state, np.array([label not in failed for label in labels]))
+
+
+def _compile(chunk: Callable[..., Chunk], state: Any, data: tuple) -> Callable[..., Chunk]:
+    """Compiled ahead of time: the state donated, and placed at the end as it was at the start."""
+    placed = jax.tree.map(lambda leaf: leaf.sharding, state)
+    jitted = jax.jit(chunk, donate_argnums=0, out_shardings=Chunk(placed, None, None))
+    return jitted.lower(state, *data).compile()
+
+
+def _save(run: Run, stage: str, state: Any, step: int, identity: dict[str, Any]) -> None:
+    run.metrics_bytes = metrics.flush(run.directory)
+    record = {**identity, "step": step, "seconds": run.seconds[stage], "metrics_bytes": run.metrics_bytes,
+              "failures": [failure for failure in run.failures if failure.stage == stage]}
+    checkpoints.save(checkpoints.step_path(run.directory, stage, step), state, record)
+    checkpoints.prune(run.directory, stage)
+
+
+def _all_failed(run: Run, stage: str, labels: Sequence[str]) -> bool:
+    return {failure.label for failure in run.failures if failure.stage == stage} >= set(labels)
+
+
+def _note_failures(run: Run, stage: str, step: Step, state: Any, data: tuple, done: int, length: int,
+                   finite: np.ndarray, labels: Sequence[str], data_axis: int | None) -> None:
+    """Find the step and the leaf at which each newly failed run turned non-finite, by taking its chunk
+    again, step by step, from the state at which it stands still."""
+    known = {failure.label for failure in run.failures if failure.stage == stage}
+    for k in np.flatnonzero(~finite).tolist():
+        if labels[k] not in known:
+            own_state = _nth(state, k)
+            own_data = data if data_axis is None else _nth(data, k)
+            offset, leaf = _replay(step, own_state, own_data, length)
+            run.failures.append(Failure(stage, labels[k], done + offset, leaf))
+            say(f"{stage}, {labels[k]}: {leaf} is not finite at step {done + offset}. It stands still at step "
+                f"{done}, its last good one; the others go on.")
+
+
+def _replay(step: Step, state: Any, data: tuple, length: int) -> tuple[int, str]:
+    """After how many of a chunk's steps something is not finite, and what."""
+    one_step = jax.jit(step)
+    for offset in range(1, length + 1):
+        state, values = one_step(state, *data)
+        if leaf := first_nonfinite_leaf(state) or first_nonfinite_leaf(values):
+            return offset, leaf
+    return length, "a value that is finite where its run is alone"
+
+
+def _nth(stacked: Any, k: int) -> Any:
+    return jax.tree.map(lambda leaf: leaf[k], stacked)

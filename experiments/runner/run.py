@@ -1,0 +1,129 @@
+"""A run from its first line to its summary: start, (train stages,) finish."""
+
+import contextlib
+import dataclasses
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+import jax
+
+from experiments.runner import directory as directories
+from experiments.runner import files
+from experiments.runner.config import RunConfig
+from experiments.runner.errors import UserError
+from experiments.runner.progress import say
+from sandbox import sharding
+
+
+class Failure(NamedTuple):
+    """A run that turned non-finite: which, where, when, and in what."""
+
+    stage: str
+    label: str
+    step: int
+    leaf: str
+
+
+@dataclasses.dataclass
+class Run:
+    """A run under way: where it writes, what it was asked, what it has spent and lost so far."""
+
+    name: str
+    config: RunConfig
+    directory: Path
+    mesh: jax.sharding.Mesh | None
+    seconds: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    failures: list[Failure] = dataclasses.field(default_factory=list)
+    asked_to_stop: int = 0  # the signal's number
+    metrics_bytes: int = 0  # size of metrics.jsonl at the last checkpoint
+
+
+@contextlib.contextmanager
+def start(name: str, config: RunConfig) -> Iterator[Run]:
+    """Open the run's directory, new or resumed, say what it runs on, and listen for SIGTERM and Ctrl-C.
+
+    Use as `with start(...) as run:`; at the end the directory and the signals are given back.
+
+    Raises:
+      UserError: --out is taken, --resume cannot go on, the mesh does not fit the devices.
+    """
+    if config.resume is None:
+        directory = directories.create(name, config)
+    else:
+        directory = config.resume
+        old = directories.read_config(name, directory, type(config))
+        directories.refuse_changes(directory, old, config)
+        if (directory / "summary.json").exists():
+            raise UserError(f"{directory} is finished: experiments.load({str(directory)!r}) brings it back")
+    with directories.hold(directory):
+        files.remove_leftovers(directory)
+        run = Run(name, config, directory, _mesh(config.mesh))
+        device = jax.devices()[0]
+        say(f"{name}, preset {config.preset}, {config.dataset}, on {jax.device_count()} x {device.device_kind} "
+            f"({device.platform})" + ("" if config.resume is None else f"; going on with {directory}"))
+        with _stop_later(run), _profile(run):
+            yield run
+
+
+def parse_mesh(text: str) -> dict[str, int]:
+    """Axis sizes from "data=4,model=2".
+
+    Raises:
+      UserError: not of that form.
+
+    >>> parse_mesh("data=4,model=2")
+    {'data': 4, 'model': 2}
+    """
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        axes = {name.strip(): int(size) for name, size in pairs}
+    except ValueError:
+        raise UserError(f"--mesh must read like data=4 or data=4,model=2, got {text!r}") from None
+    if len(axes) < len(pairs) or "" in axes:
+        raise UserError(f"--mesh must name each axis once, got {text!r}")
+    return axes
+
+
+def total_seconds(run: Run) -> dict[str, float]:
+    """Compile, run and total seconds over all stages, and those of each stage by its name."""
+    compiled = sum(stage["compile"] for stage in run.seconds.values())
+    ran = sum(stage["run"] for stage in run.seconds.values())
+    stages = {name: stage["compile"] + stage["run"] for name, stage in run.seconds.items()}
+    return {"compile": compiled, "run": ran, "total": compiled + ran, **stages}
+
+
+def _mesh(text: str | None) -> jax.sharding.Mesh | None:
+    if text is None:
+        return None
+    try:
+        return sharding.make_mesh(parse_mesh(text))
+    except ValueError as error:
+        raise UserError(f"--mesh: {error}") from error
+
+
+@contextlib.contextmanager
+def _stop_later(run: Run) -> Iterator[None]:
+    """Turn SIGTERM and the first Ctrl-C into a request that `train` heeds between two chunks."""
+    def handler(number: int, frame: FrameType | None) -> None:
+        if run.asked_to_stop and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        run.asked_to_stop = number
+        say("Stopping at the end of this chunk of steps, to save first.")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may listen to signals
+        return
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _profile(run: Run) -> contextlib.AbstractContextManager:
+    return jax.profiler.trace(run.directory / "profile") if run.config.profile else contextlib.nullcontext()

@@ -1,0 +1,67 @@
+"""A least-squares problem in three unknowns: the smallest experiment there can be."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from matplotlib.figure import Figure
+
+from experiments.runner.config import RunConfig, require
+from experiments.runner.finish import finish
+from experiments.runner.loop import train
+from experiments.runner.run import start
+from experiments.runner.summary import Reference
+from sandbox.training import init_state, step_of
+
+NAME = "tiny"
+TARGET = np.array([1.0, -2.0, 3.0], np.float32)
+PRESETS = {"quick": {}, "full": {"num_steps": 80}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(RunConfig):
+    """Least squares."""
+
+    num_steps: int = 40
+    """Optimiser steps of each of the two stages."""
+    nan_seed: int = -1
+    """Seed whose batch is not a number at step 13."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self.num_steps >= 1, "--num-steps", "at least 1", self.num_steps)
+
+
+def loss(params, batch):
+    """Mean squared distance."""
+    return jnp.mean((params["w"] - batch) ** 2), None
+
+
+def run(config=None):
+    """Learn twice: the second stage begins where the first one ended."""
+    config = config or Config()
+    optimizer = optax.adam(0.1)
+
+    def sample(key, bad_key):
+        noise = 0.1 * jax.random.normal(key, (3,))
+        return TARGET + jnp.where(jax.random.bits(key) == bad_key, jnp.nan, noise)
+
+    bad_key = jax.random.bits(jax.random.fold_in(jax.random.key(config.nan_seed % 2**32), 12))
+    seeds = range(config.seed, config.seed + config.seeds)
+    with start(NAME, config) as run:
+        keys = jnp.stack([jax.random.key(seed) for seed in seeds])
+        state = jax.vmap(lambda key: init_state({"w": jnp.zeros(3)}, optimizer, key))(keys)
+        for stage in ("first", "second"):
+            state, _ = train(run, stage, step_of(loss, optimizer, sample), state, bad_key, num_steps=config.num_steps,
+                             chunk_steps=4, labels=[f"seed {seed}" for seed in seeds])
+        error = np.asarray(jnp.linalg.norm(state.params["w"] - TARGET, axis=1))
+        return finish(run, metrics={"error": error}, reference={"error": Reference(0.5, "a guess")},
+                      drawn={"nothing": Figure(figsize=(1, 1))}, learned={"w": state.params["w"]},
+                      model=state.params["w"])
+
+
+def revive(config, learned):
+    """The weights."""
+    return learned["w"]
