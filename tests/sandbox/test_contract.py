@@ -2,7 +2,9 @@
 
 import importlib
 import inspect
+import pkgutil
 import re
+import typing
 from pathlib import Path
 
 import chex
@@ -24,10 +26,14 @@ every_loss = pytest.mark.parametrize("case", CASES, ids=[case.loss.__name__ for 
 
 
 def public_losses(wing):
-    module = importlib.import_module(f"sandbox.{wing}.losses")
-    functions = [getattr(module, name) for name in module.__all__]
+    """Functions of (params, batch) with a scalar and an aux, in any public module of the wing."""
+    package = importlib.import_module(f"sandbox.{wing}")
+    modules = [importlib.import_module(f"{package.__name__}.{found.name}")
+               for found in pkgutil.iter_modules(package.__path__)]
+    functions = {getattr(module, name) for module in modules for name in getattr(module, "__all__", ())}
     return [function for function in functions if inspect.isfunction(function)
-            and list(inspect.signature(function).parameters)[:2] == ["params", "batch"]]
+            and list(inspect.signature(function).parameters)[:2] == ["params", "batch"]
+            and typing.get_args(inspect.signature(function).return_annotation)[:1] == (jax.Array,)]
 
 
 def value_and_grad(case, params, batch):
@@ -46,7 +52,7 @@ def assert_close(left, right):
 def test_every_public_loss_has_a_case(wing):
     assert public_losses(wing), f"sandbox.{wing}.losses offers none"
     assert {loss.__name__ for loss in public_losses(wing)} == {
-        case.loss.__name__ for case in CASES if case.loss.__module__ == f"sandbox.{wing}.losses"}
+        case.loss.__name__ for case in CASES if case.loss.__module__.startswith(f"sandbox.{wing}.")}
 
 
 @every_loss

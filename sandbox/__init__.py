@@ -1,0 +1,12 @@
+"""Seven objectives of machine learning as pure JAX functions, one package each, on a shared floor plan.
+
+losses.py holds the objectives, derivatives.py their closed forms, identities.py what those satisfy.
+
+>>> import sandbox
+>>> sandbox.matrix_factorization.predict.__name__
+'predict'
+"""
+
+from sandbox import identities, matrix_factorization, reductions, sharding, training
+
+__all__ = ["identities", "matrix_factorization", "reductions", "sharding", "training"]

@@ -1,0 +1,47 @@
+"""Recommendations: r̂_ui = μ + b_u + b_i + q_iᵀ p_u, learned from ratings.
+
+The gradient of the squared error moves each factor along the other side's, weighted by the error:
+∂L/∂p_u = −2 e q_i + 2 λ p_u.
+
+losses, derivatives, identities: the objectives, their gradients by hand, and the proof.
+als, svdpp, gibbs, factorization_machine: the solvers. sampling: batches. metrics, serving: what comes out.
+"""
+
+from sandbox.matrix_factorization import (
+    als,
+    conjugate,
+    derivatives,
+    factorization_machine,
+    fields,
+    gibbs,
+    identities,
+    losses,
+    metrics,
+    model,
+    posterior,
+    ragged,
+    sampling,
+    serving,
+    set_features,
+    svdpp,
+)
+from sandbox.matrix_factorization.losses import (
+    Histories,
+    SoftmaxBatch,
+    SvdppParams,
+    Triplets,
+    biased_squared_error,
+    bpr,
+    implicit_squared_error,
+    sampled_softmax,
+    svdpp_predict,
+    svdpp_squared_error,
+)
+from sandbox.matrix_factorization.model import Params, Ratings, init, predict
+
+__all__ = [
+    "Histories", "Params", "Ratings", "SoftmaxBatch", "SvdppParams", "Triplets", "als", "biased_squared_error",
+    "bpr", "conjugate", "derivatives", "factorization_machine", "fields", "gibbs", "identities",
+    "implicit_squared_error", "init", "losses", "metrics", "model", "posterior", "predict", "ragged",
+    "sampled_softmax", "sampling", "serving", "set_features", "svdpp", "svdpp_predict", "svdpp_squared_error",
+]
