@@ -71,6 +71,11 @@ def run_one(name: str, flags: Sequence[str]) -> Result:
     module = importlib.import_module(f"experiments.{name}")
     config = parse(name, module, flags)
     _prepare_jax(config)
+    if config.resume is not None and (config.resume / "summary.json").exists():
+        directory.refuse_changes(config.resume, directory.read_config(name, config.resume, module.Config), config)
+        say(f"{config.resume} is finished")
+        directory.point_latest(config.resume)
+        return experiments.load(config.resume)
     return module.run(config)
 
 
@@ -133,6 +138,8 @@ def _prepare_jax(config: RunConfig) -> None:
         except (ValueError, RuntimeError) as error:
             raise UserError(f"--distributed: no job to join ({error}). It needs a cluster that jax detects, or "
                             f"JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID") from error
+        if jax.process_count() > 1:
+            raise UserError(f"--distributed: the job has {jax.process_count()} processes, and a run is written by one")
     elif config.mesh is not None:  # a CPU counts as as many devices as asked for; accelerators stay as they are
         with contextlib.suppress(RuntimeError):  # too late, they are counted: the mesh is checked against them
             jax.config.update("jax_num_cpu_devices", max(math.prod(parse_mesh(config.mesh).values()), 1))

@@ -68,7 +68,7 @@ def train(run: Run, stage: str, step: Step, state: Any, *data: Any, num_steps: i
             state, traces, finite = chunks[length](state, *data)
             _note_failures(run, stage, step, state, data, done, length, np.asarray(finite), labels, data_axis)
             done += length
-            means = {name: np.asarray(jnp.mean(trace, axis=1)) for name, trace in traces.items()}
+            means = {name: np.asarray(trace).mean(axis=1) for name, trace in traces.items()}
             metrics.append(run.directory, stage, done, labels, means, seconds["run"] + time.perf_counter() - began)
             show(done, "  ".join(f"{name} {np.mean(value):.4f}" for name, value in means.items()))
             seconds["run"] += time.perf_counter() - began

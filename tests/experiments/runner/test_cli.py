@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import time
@@ -81,20 +82,22 @@ def test_a_killed_run_goes_on_to_the_same_bits(finished, tmp_path):
     cwd, _ = finished
     flags, kills, took = ("tiny", "--seeds", 2, "--checkpoint-seconds", 0), 0, 6.0
     out = tmp_path / "run"
-    random = __import__("random").Random(0)
+    dice = random.Random(0)
     for attempt in range(60):
         where = ("--resume", out) if out.exists() else ("--out", out)
         process = command.start(*flags, *where, cwd=tmp_path)
         began = time.monotonic()
         try:
-            process.communicate(timeout=random.uniform(0.2, 1.1) * took if kills < 10 else 300)
+            _, err = process.communicate(timeout=dice.uniform(0.2, 1.1) * took if kills < 10 else 300)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.communicate()
             kills += 1
-            continue
-        assert process.returncode == 0, f"attempt {attempt}"
-        took = time.monotonic() - began
+            if not (out / "summary.json").exists():
+                continue
+        else:
+            assert process.returncode == 0, f"attempt {attempt}: {err}"
+            took = time.monotonic() - began
         if kills >= 10:
             break
         out = tmp_path / f"run{attempt}"  # finished before it was killed often enough: another one, from the start
@@ -126,11 +129,20 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
 def test_what_cannot_be_resumed_is_refused(finished):
     cwd, _ = finished
     refused(command.run("tiny", "--resume", cwd=cwd), "no unfinished run under runs/tiny")
-    refused(command.run("tiny", "--resume", "runs/tiny/latest", cwd=cwd), "is finished", "experiments.load")
     refused(command.run("tiny", "--resume", "nowhere", cwd=cwd), "nowhere is not a run directory")
     refused(command.run("tiny", "--out", "runs/tiny/latest", cwd=cwd), "has something in it")
     refused(command.run("matrix_factorization", "--resume", "runs/tiny/latest", cwd=cwd),
             "is a run of tiny, not of matrix_factorization")
+
+
+def test_a_finished_run_that_is_resumed_shows_itself_again(finished):
+    cwd, out = finished
+    newest = (cwd / "runs" / "tiny" / "latest").resolve()
+    (cwd / "runs" / "tiny" / "latest").unlink()  # as if killed after the summary and before the pointer
+    code, again, err = command.run("tiny", "--resume", f"runs/tiny/{newest.name}", cwd=cwd)
+    assert code == 0, err
+    assert again.split("error")[1].splitlines()[0] == out.split("error")[1].splitlines()[0]
+    assert (cwd / "runs" / "tiny" / "latest").resolve() == newest
 
 
 def test_resume_without_a_value_finds_the_newest_unfinished_run(tmp_path):

@@ -1,0 +1,211 @@
+"""Recommendations from ratings, r̂_ui = μ + b_u + b_i + q_iᵀ p_u, on five folds.
+
+bayesian: the posterior of the model, by Gibbs sampling. point: one best value, of SVD++, by Adam.
+features: a factorization machine that also knows the day and who has rated what. implicit: who liked
+what, ranked over all items, by alternating least squares. rank D: the posterior's error by rank.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.data import Fold, embedded_ratings, k_folds, movielens, read_table
+from experiments.recommender import figures, methods, problem
+from experiments.recommender.features import sample_features
+from experiments.recommender.problem import Problem
+from experiments.recommender.recommender import Recommender
+from experiments.recommender.svdpp import fit_svdpp
+from experiments.runner import metrics as log
+from experiments.runner.config import RunConfig, require
+from experiments.runner.errors import UserError
+from experiments.runner.finish import finish
+from experiments.runner.result import Result
+from experiments.runner.run import Run, start
+from experiments.runner.summary import Reference
+from sandbox.matrix_factorization import Params, gibbs, predict, serving
+from sandbox.matrix_factorization.conjugate import Gaussian
+from sandbox.matrix_factorization.posterior import Kept, std
+
+NAME = "matrix_factorization"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(RunConfig):
+    """Matrix factorization."""
+
+    folds: int = 5
+    """How many of the data's five folds to run."""
+    rank: int = 8
+    """Number of factors D of the Bayesian model."""
+    sweeps: int = 120
+    """Gibbs sweeps in all."""
+    burn_in: int = 20
+    """Gibbs sweeps to forget."""
+    ranks: tuple[int, ...] = (2,)
+    """Ranks to compare with --rank on the first fold."""
+    features_rank: int = 4
+    """Number of factors of the factorization machine."""
+    features_sweeps: int = 0
+    """Gibbs sweeps of the factorization machine; 0 leaves it out, as days and sets mean nothing in embedded data."""
+    set_size: int = 20
+    """Eigenvectors kept of the likeness of the sets of rated items, and of rating users."""
+    point_rank: int = 4
+    """Number of factors of SVD++."""
+    point_epochs: int = 60
+    """Passes over the ratings that SVD++ is given."""
+    point_l2: float = 0.15
+    """λ of a row of SVD++'s factors, times √ of how often it is rated."""
+    point_bias_l2: float = 1.0
+    """The same for its biases."""
+    point_implicit_l2: float = 1e4
+    """λ of each row of y, SVD++'s implicit factors; the embedded data have nothing for them to tell."""
+    implicit_rank: int = 16
+    """Number of factors of the implicit model."""
+    implicit_sweeps: int = 15
+    """Sweeps of alternating least squares of the implicit model."""
+    unobserved_weight: float = 0.1
+    """Weight α₀ of every user-item pair beside the liked ones' 1, in the implicit model."""
+    implicit_l2: float = 0.1
+    """λ of the implicit model."""
+    implicit_power: float = 0.75
+    """ν of the implicit model: how much stronger λ is for who has rated more."""
+    liked: float = 3.5
+    """Lowest rating that counts as liking, for the implicit model."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(1 <= self.folds <= 5, "--folds", "1 to 5", self.folds)
+        for flag in ("rank", "sweeps", "features_rank", "set_size", "point_rank", "point_epochs",
+                     "implicit_rank", "implicit_sweeps"):
+            require(getattr(self, flag) >= 1, f"--{flag.replace('_', '-')}", "at least 1", getattr(self, flag))
+        require(all(rank >= 1 for rank in self.ranks), "--ranks", "at least 1 each", self.ranks)
+        fewest = min(self.sweeps, self.features_sweeps or self.sweeps)
+        require(0 <= self.burn_in < fewest, "--burn-in", f"0 to {fewest - 1}, less than the sweeps", self.burn_in)
+        for flag in ("unobserved_weight", "implicit_l2"):
+            require(getattr(self, flag) >= 0, f"--{flag.replace('_', '-')}", "0 or more", getattr(self, flag))
+
+
+PRESETS = {
+    "quick": {},
+    "full": {"sweeps": 200, "burn_in": 40, "ranks": (1, 2, 4, 16, 32), "features_rank": 12, "features_sweeps": 200,
+             "set_size": 100, "point_rank": 16, "point_epochs": 150, "point_l2": 1.5, "point_implicit_l2": 100.0,
+             "implicit_rank": 64, "liked": 4.0},
+}
+
+REFERENCE = {
+    "test_rmse": Reference(0.938, "Surprise SVD, the same folds"),
+    "test_rmse_point": Reference(0.938, "Surprise SVD, the same folds"),
+    "test_rmse_features_fold1": Reference(0.8808, "myFM, all features, u1; GC-MC, u1: 0.905"),
+    "recall_at_20": Reference(0.3986, "implicit ALS, rank 64, the same folds"),
+    "ndcg_at_100": Reference(0.4523, "implicit ALS, rank 64, the same folds"),
+}
+
+
+def run(config: Config = Config()) -> Result:
+    """Read the folds, learn in each way, measure, draw, and hand over a recommender."""
+    with start(NAME, config) as run:
+        folds = read(config) * config.seeds  # a run for each seed and fold
+        ratings = problem.stack(folds)
+        chains = methods.sample_posterior(run, "bayesian", ratings, rank=config.rank, sweeps=config.sweeps,
+                                          burn_in=config.burn_in)
+        points = fit_svdpp(run, ratings, rank=config.point_rank, epochs=config.point_epochs, l2=config.point_l2,
+                           bias_l2=config.point_bias_l2, implicit_l2=config.point_implicit_l2)
+        tastes, ranked = methods.fit_implicit(
+            run, folds, rank=config.implicit_rank, sweeps=config.implicit_sweeps, liked=config.liked,
+            unobserved_weight=config.unobserved_weight, l2=config.implicit_l2, power=config.implicit_power)
+        predicted = {"test_rmse": chains.predictive.mean,
+                     "test_rmse_point": jax.jit(jax.vmap(predict))(points, ratings.test.user, ratings.test.item)}
+        if config.features_sweeps:
+            predicted["test_rmse_features"] = sample_features(
+                run, folds, ratings, rank=config.features_rank, sweeps=config.features_sweeps,
+                burn_in=config.burn_in, set_size=config.set_size).predictive.mean
+        by_rank = compare_ranks(run, config, problem.stack(folds[:1]), chains)
+
+        values = {name: rmse(ratings, prediction) for name, prediction in predicted.items()}
+        values |= {name: np.array([getattr(one, name) for one in ranked]) for name in ranked[0]._fields}
+        if folds[0].noise_rmse is not None:
+            values["noise_floor"] = np.array([fold.noise_rmse for fold in folds])
+        by_fold = {name: value.reshape(config.seeds, -1) for name, value in values.items()}
+        chain = problem.one_run(chains, 0)
+        learned = {"kept": chain.kept, "item_factors": tastes.item_factors[0]}
+        recommender = Recommender(chain.kept, learned["item_factors"], ratings.table)
+        return finish(
+            run,
+            metrics={**{name: value.mean(axis=1) for name, value in by_fold.items()},
+                     **{f"{name}_fold1": value[:, 0] for name, value in by_fold.items() if "rmse" in name}},
+            reference=REFERENCE if config.dataset == "movielens-100k" else {},
+            drawn=draw(run, ratings, chain, recommender, by_rank, folds[0].noise_rmse),
+            learned=learned,
+            model=recommender,
+            sample=speak(recommender),
+        )
+
+
+def revive(config: Config, learned: dict[str, Any]) -> Recommender:
+    """The recommender of a finished run, from what it learned."""
+    samples = learned["kept"]["samples"]
+    sample = gibbs.Sample(Params(**samples["params"]), Gaussian(**samples["users"]), Gaussian(**samples["items"]),
+                          samples["noise_precision"])
+    return Recommender(Kept(learned["kept"]["count"], sample), learned["item_factors"], read(config)[0].train)
+
+
+def read(config: Config) -> list[Fold]:
+    """The folds of the data set that the config names."""
+    if config.dataset == "embedded":
+        folds = embedded_ratings.folds()
+    elif config.dataset == "movielens-100k":
+        folds = movielens.folds(config.data_dir)
+    elif config.dataset in movielens.EDITIONS:
+        folds = k_folds(movielens.load(config.dataset, config.data_dir))
+    elif config.dataset.endswith(".csv"):
+        if not Path(config.dataset).is_file():
+            raise UserError(f"--dataset {config.dataset}: there is no such file")
+        folds = k_folds(read_table(config.dataset))
+    else:
+        raise UserError(f"--dataset must be embedded, {', '.join(movielens.EDITIONS)}, or the path of a .csv "
+                        f"file of user,item,rating[,timestamp]; got {config.dataset!r}")
+    return list(folds[: config.folds])
+
+
+def rmse(ratings: Problem, prediction: jax.Array) -> np.ndarray:
+    """Test RMSE of each run."""
+    of_each = jax.jit(jax.vmap(methods.clipped_rmse, (0, 0, None)))
+    return np.asarray(of_each(prediction, ratings.test, ratings.table.scale))
+
+
+def compare_ranks(run: Run, config: Config, one_fold: Problem, chains: gibbs.State) -> dict[int, float]:
+    """Test RMSE of the first fold by rank, the main one among them."""
+    def error(rank: int) -> float:
+        chain = problem.first(chains) if rank == config.rank else methods.sample_posterior(
+            run, f"rank {rank}", one_fold, rank=rank, sweeps=config.sweeps, burn_in=config.burn_in)
+        return float(rmse(one_fold, chain.predictive.mean)[0])
+
+    return {rank: error(rank) for rank in sorted({*config.ranks, config.rank})}
+
+
+def draw(run: Run, ratings: Problem, chain: gibbs.State, recommender: Recommender, by_rank: dict[int, float],
+         floor: float | None) -> dict[str, Figure]:
+    """The three figures."""
+    real = ratings.test.weight[0] > 0
+    error = ratings.test.rating[0] - np.asarray(serving.clip(chain.predictive.mean, ratings.table.scale))
+    claimed = np.asarray(std(chain.predictive, of_rating=True))
+    popular = np.argsort(-np.bincount(ratings.table.item, minlength=ratings.num_items), kind="stable")[:6]
+    return {
+        "learning": figures.learning(
+            {stage: lines for stage in ("bayesian", "point", "features") if (lines := log.read(run.directory, stage))},
+            by_rank, floor),
+        "posterior": figures.posterior(claimed[real], error[real]),
+        "neighbours": figures.neighbours({recommender.title(i): recommender.similar(recommender.table.item_ids[i])
+                                          for i in popular}),
+    }
+
+
+def speak(recommender: Recommender) -> str:
+    """What the recommender would tell the first user."""
+    user = recommender.table.user_ids[0]
+    lines = [f"  {one.rating:.2f} ± {one.std:.2f}  {one.title}" for one in recommender.recommend(user, n=5)]
+    return "\n".join([f"For user {user}, expected rating ± posterior std:", *lines])

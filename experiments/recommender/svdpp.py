@@ -1,0 +1,80 @@
+"""SVD++ as the point estimate: the maximum of its posterior, by Adam on batches of whole users."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments.recommender import methods, problem
+from experiments.recommender.problem import Problem
+from experiments.runner.loop import train
+from experiments.runner.run import Run
+from sandbox import sharding, training
+from sandbox.matrix_factorization import init, predict, svdpp
+from sandbox.matrix_factorization.losses import SvdppParams
+from sandbox.matrix_factorization.model import Params, Ratings
+from sandbox.matrix_factorization.svdpp import SvdppBatch
+
+CHUNK_EPOCHS = 5
+
+
+def fit_svdpp(run: Run, ratings: Problem, *, rank: int, epochs: int, learning_rate: float = 0.05,
+              num_batches: int = 10, **penalties: float) -> Params:
+    """Adam for each run, its rate falling to 0 along a cosine; a step of the training loop is an epoch.
+
+    Args:
+      rank: D. epochs: a multiple of CHUNK_EPOCHS compiles once.
+      num_batches: in an epoch; every batch has the whole histories of its users.
+      penalties: see `svdpp.penalties`.
+    Returns:
+      Params of the model that predicts as SVD++ does, with a leading axis of runs.
+    """
+    optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, epochs * num_batches))
+    step = training.step_of(svdpp.map_error, optimizer, _sampler(run))
+
+    def epoch(state, data, known, test):
+        state, values = jax.lax.scan(lambda inner, _: step(inner, data), state, length=num_batches)
+        predicted = predict(svdpp.implied_params(state.params, known), test.user, test.item)
+        return state, {"loss": jnp.mean(values["loss"]),
+                       "test_rmse": methods.clipped_rmse(predicted, test, ratings.table.scale)}
+
+    def begin(key, known):
+        explicit = init(key, num_users=ratings.num_users, num_items=ratings.num_items, rank=rank,
+                        mean=jnp.sum(known.weight * known.rating) / jnp.sum(known.weight))
+        params = SvdppParams(explicit, jnp.zeros_like(explicit.item_factors))
+        return training.init_state(params, optimizer, jax.random.fold_in(key, 1))
+
+    known = ratings.train.ratings
+    state = jax.jit(jax.vmap(begin))(methods.keys(run, ratings.test), known)
+    if run.mesh is not None:
+        state = sharding.replicate(run.mesh, state)
+    state = train(run, "point", epoch, state, _batches(run, ratings, num_batches, penalties), known, ratings.test,
+                  num_steps=epochs, chunk_steps=CHUNK_EPOCHS, labels=methods.labels(run, ratings.test),
+                  runs="map", data_axis=0).state
+    return jax.jit(jax.vmap(svdpp.implied_params))(state.params, known)
+
+
+def _batches(run: Run, ratings: Problem, num_batches: int, penalties: dict[str, float]) -> SvdppBatch:
+    """Training ratings of all runs, grouped by user, and their penalties."""
+    folds = [Ratings(*leaves) for leaves in zip(*map(np.asarray, ratings.train.ratings), strict=True)]
+    groups = [svdpp.group_users(fold, num_groups=num_batches) for fold in folds]
+    longest = max(group.rating.shape[1] for group in groups)
+    longest += -longest % _devices(run)
+    padded = [jax.tree.map(lambda leaf: np.pad(leaf, ((0, 0), (0, longest - leaf.shape[1]))), group)
+              for group in groups]
+    return problem.pile([
+        SvdppBatch(group, svdpp.penalties(fold, num_users=ratings.num_users, num_items=ratings.num_items,
+                                          **penalties))
+        for group, fold in zip(padded, folds, strict=True)])
+
+
+def _sampler(run: Run) -> Callable[[jax.Array, SvdppBatch], SvdppBatch]:
+    """Draws the users of a step; over a mesh, its data devices share their ratings."""
+    draw = svdpp.draw_group if _devices(run) == 1 else sharding.constrain_batch(run.mesh, svdpp.draw_group)
+    return lambda key, data: data._replace(ratings=draw(key, data.ratings))
+
+
+def _devices(run: Run) -> int:
+    return 1 if run.mesh is None else run.mesh.shape.get("data", 1)
