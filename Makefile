@@ -22,8 +22,8 @@ run-experiment-%: .venv ## the same as EXP=name: make run-experiment-kalman
 data: .venv ## fetch the real data sets
 	@$(python) -m experiments.data $(ARGS)
 
-bench: .venv-peers ## the same work here and in the libraries people use today, side by side
-	@.venv-peers/bin/python -m experiments.benchmarks $(ARGS)
+bench: .venv .venv-peers ## the same work here and in the libraries people use today, side by side
+	@$(python) -m experiments.benchmarks $(ARGS)
 
 ##@ Proofs
 verify: .venv ## each closed form against automatic differentiation, in float64
