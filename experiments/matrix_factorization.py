@@ -55,13 +55,15 @@ class Config(RunConfig):
     """Eigenvectors kept of the likeness of the sets of rated items, and of rating users."""
     point_rank: int = 4
     """Number of factors of SVD++."""
-    point_epochs: int = 60
+    point_epochs: int = 40
     """Passes over the ratings that SVD++ is given."""
-    point_l2: float = 0.15
+    point_batches: int = 10
+    """Batches that a pass is made of, each of whole users."""
+    point_l2: float = 0.2
     """λ of a row of SVD++'s factors, times √ of how often it is rated."""
-    point_bias_l2: float = 1.0
+    point_bias_l2: float = 0.5
     """The same for its biases."""
-    point_implicit_l2: float = 1e4
+    point_implicit_l2: float = 1000.0
     """λ of each row of y, SVD++'s implicit factors; the embedded data have nothing for them to tell."""
     implicit_rank: int = 16
     """Number of factors of the implicit model."""
@@ -80,20 +82,21 @@ class Config(RunConfig):
         super().__post_init__()
         require(1 <= self.folds <= 5, "--folds", "1 to 5", self.folds)
         for flag in ("rank", "sweeps", "features_rank", "set_size", "point_rank", "point_epochs",
-                     "implicit_rank", "implicit_sweeps"):
+                     "point_batches", "implicit_rank", "implicit_sweeps"):
             require(getattr(self, flag) >= 1, f"--{flag.replace('_', '-')}", "at least 1", getattr(self, flag))
+        require(self.features_sweeps >= 0, "--features-sweeps", "0 or more", self.features_sweeps)
         require(all(rank >= 1 for rank in self.ranks), "--ranks", "at least 1 each", self.ranks)
         fewest = min(self.sweeps, self.features_sweeps or self.sweeps)
         require(0 <= self.burn_in < fewest, "--burn-in", f"0 to {fewest - 1}, less than the sweeps", self.burn_in)
-        for flag in ("unobserved_weight", "implicit_l2"):
+        for flag in ("unobserved_weight", "implicit_l2", "point_l2", "point_bias_l2", "point_implicit_l2"):
             require(getattr(self, flag) >= 0, f"--{flag.replace('_', '-')}", "0 or more", getattr(self, flag))
 
 
 PRESETS = {
     "quick": {},
     "full": {"sweeps": 200, "burn_in": 40, "ranks": (1, 2, 4, 16, 32), "features_rank": 12, "features_sweeps": 200,
-             "set_size": 100, "point_rank": 16, "point_epochs": 150, "point_l2": 1.5, "point_implicit_l2": 100.0,
-             "implicit_rank": 64, "liked": 4.0},
+             "set_size": 100, "point_rank": 16, "point_epochs": 100, "point_batches": 5, "point_l2": 1.5,
+             "point_bias_l2": 1.5, "point_implicit_l2": 50.0, "implicit_rank": 64, "liked": 4.0},
 }
 
 REFERENCE = {
@@ -112,8 +115,9 @@ def run(config: Config = Config()) -> Result:
         ratings = problem.stack(folds)
         chains = methods.sample_posterior(run, "bayesian", ratings, rank=config.rank, sweeps=config.sweeps,
                                           burn_in=config.burn_in)
-        points = fit_svdpp(run, ratings, rank=config.point_rank, epochs=config.point_epochs, l2=config.point_l2,
-                           bias_l2=config.point_bias_l2, implicit_l2=config.point_implicit_l2)
+        points = fit_svdpp(run, ratings, rank=config.point_rank, epochs=config.point_epochs,
+                           num_batches=config.point_batches, l2=config.point_l2, bias_l2=config.point_bias_l2,
+                           implicit_l2=config.point_implicit_l2)
         tastes, ranked = methods.fit_implicit(
             run, folds, rank=config.implicit_rank, sweeps=config.implicit_sweeps, liked=config.liked,
             unobserved_weight=config.unobserved_weight, l2=config.implicit_l2, power=config.implicit_power)

@@ -10,6 +10,7 @@ from experiments.data.ratings import Fold, RatingTable
 from experiments.recommender import methods, problem
 from experiments.recommender.problem import Problem
 from experiments.runner.loop import train
+from experiments.runner.progress import bar
 from experiments.runner.run import Run
 from sandbox.matrix_factorization import factorization_machine, fields
 from sandbox.matrix_factorization.conjugate import Hyperprior
@@ -17,6 +18,9 @@ from sandbox.matrix_factorization.set_features import set_basis
 
 DAY_SECONDS = 86_400
 DAY_SCALE = 0.02  # prior scale of what one user thinks on one day: small beside what they think always
+
+
+_set_basis = jax.jit(set_basis, static_argnames=("num_rows", "num_columns", "size"))
 
 
 def sample_features(run: Run, folds: Sequence[Fold], ratings: Problem, *, rank: int, sweeps: int, burn_in: int,
@@ -27,7 +31,11 @@ def sample_features(run: Run, folds: Sequence[Fold], ratings: Problem, *, rank: 
       set_size: number of eigenvectors that the sets of rated items, and of rating users, are reduced to.
     """
     data, queries, sizes = _arrays(folds, ratings)
-    data = problem.pile([_with_sets(one, sizes, min(set_size, *sizes[:2])) for one in data])
+    with bar("sets", len(data)) as show:
+        for k, one in enumerate(data):
+            data[k] = jax.block_until_ready(_with_sets(one, sizes, min(set_size, *sizes[:2])))
+            show(k + 1, "who has rated what")
+    data = problem.pile(data)
     hyperpriors = (Hyperprior(), Hyperprior(), Hyperprior(scale=DAY_SCALE))[: len(sizes)]
 
     def step(chain, data, queries, test):
@@ -67,9 +75,9 @@ def _describe(train: RatingTable, test: RatingTable) -> tuple[list[np.ndarray], 
 def _with_sets(data: fields.Data, sizes: Sequence[int], size: int) -> fields.Data:
     """The same, with the sets of items that users have rated and of users who have rated items."""
     user, item, *others = data.fields
-    basis = jax.jit(set_basis, static_argnames=("num_rows", "num_columns", "size"))
     key = jax.random.key(0)  # of a first guess that the iteration forgets
-    rated = basis(key, user.blocks, item.blocks, user.ids, item.ids, num_rows=sizes[0], num_columns=sizes[1], size=size)
-    raters = basis(key, item.blocks, user.blocks, item.ids, user.ids, num_rows=sizes[1], num_columns=sizes[0],
-                   size=size)
+    rated = _set_basis(key, user.blocks, item.blocks, user.ids, item.ids, num_rows=sizes[0], num_columns=sizes[1],
+                       size=size)
+    raters = _set_basis(key, item.blocks, user.blocks, item.ids, user.ids, num_rows=sizes[1], num_columns=sizes[0],
+                        size=size)
     return data._replace(fields=(user._replace(sets=rated), item._replace(sets=raters), *others))

@@ -20,8 +20,8 @@ from sandbox.matrix_factorization.svdpp import SvdppBatch
 CHUNK_EPOCHS = 5
 
 
-def fit_svdpp(run: Run, ratings: Problem, *, rank: int, epochs: int, learning_rate: float = 0.05,
-              num_batches: int = 10, **penalties: float) -> Params:
+def fit_svdpp(run: Run, ratings: Problem, *, rank: int, epochs: int, num_batches: int,
+              learning_rate: float = 0.05, **penalties: float) -> Params:
     """Adam for each run, its rate falling to 0 along a cosine; a step of the training loop is an epoch.
 
     Args:

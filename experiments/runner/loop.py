@@ -61,6 +61,7 @@ def train(run: Run, stage: str, step: Step, state: Any, *data: Any, num_steps: i
         while done < num_steps and not _all_failed(run, stage, labels):
             length = min(chunk_steps, num_steps - done)
             if length not in chunks:
+                show(done, "compiling")
                 began = time.perf_counter()
                 chunks[length] = _compile(chunk_of(step, length, runs=runs, data_axis=data_axis), state, data)
                 seconds["compile"] += time.perf_counter() - began

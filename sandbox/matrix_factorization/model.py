@@ -38,7 +38,7 @@ def rows(table: jax.Array, ids: jax.Array) -> jax.Array:
     >>> rows(jnp.array([1.0, 2.0]), jnp.array([1, -1, 2]))
     Array([2., 0., 0.], dtype=float32)
     """
-    return table.at[ids].get(mode="fill", fill_value=0, wrap_negative_indices=False)
+    return jnp.asarray(table).at[ids].get(mode="fill", fill_value=0, wrap_negative_indices=False)
 
 
 def init(key: jax.Array, *, num_users: int, num_items: int, rank: int, mean: float = 0.0,
