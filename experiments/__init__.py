@@ -11,13 +11,24 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["load", "names"]
+__all__ = ["configure", "load", "names"]
 
 
 def names() -> tuple[str, ...]:
     """The experiments that exist: the modules of this package. Its sub-packages are their shelves."""
     modules = pkgutil.iter_modules(__path__)
     return tuple(sorted(module.name for module in modules if not module.ispkg and module.name != "__main__"))
+
+
+def configure(name: str, preset: str = "quick", **flags: Any) -> Any:
+    """An experiment's config with the values of a preset, and flags over them.
+
+    >>> configure("matrix_factorization", "full", rank=4).rank
+    4
+    """
+    from experiments.runner.config import configure as configure_module
+
+    return configure_module(importlib.import_module(f"experiments.{name}"), preset, **flags)
 
 
 def load(directory: str | Path) -> Any:

@@ -11,24 +11,19 @@ from typing import Any
 
 import jax
 import numpy as np
-from matplotlib.figure import Figure
 
 from experiments.data import Fold, embedded_ratings, k_folds, movielens, read_table
-from experiments.recommender import figures, methods, problem
+from experiments.recommender import methods, problem, report
 from experiments.recommender.features import sample_features
-from experiments.recommender.problem import Problem
 from experiments.recommender.recommender import Recommender
 from experiments.recommender.svdpp import fit_svdpp
-from experiments.runner import metrics as log
 from experiments.runner.config import RunConfig, require
 from experiments.runner.errors import UserError
 from experiments.runner.finish import finish
 from experiments.runner.result import Result
-from experiments.runner.run import Run, start
+from experiments.runner.run import start
 from experiments.runner.summary import Reference
-from sandbox.matrix_factorization import Params, gibbs, predict, serving
-from sandbox.matrix_factorization.conjugate import Gaussian
-from sandbox.matrix_factorization.posterior import Kept, std
+from sandbox.matrix_factorization import predict
 
 NAME = "matrix_factorization"
 
@@ -45,8 +40,8 @@ class Config(RunConfig):
     """Gibbs sweeps in all."""
     burn_in: int = 20
     """Gibbs sweeps to forget."""
-    ranks: tuple[int, ...] = (2,)
-    """Ranks to compare with --rank on the first fold."""
+    ranks: tuple[int, ...] = ()
+    """Ranks to compare with --rank on the first fold; each costs a compilation."""
     features_rank: int = 4
     """Number of factors of the factorization machine."""
     features_sweeps: int = 0
@@ -56,9 +51,9 @@ class Config(RunConfig):
     point_rank: int = 4
     """Number of factors of SVD++."""
     point_epochs: int = 40
-    """Passes over the ratings that SVD++ is given."""
+    """How often SVD++ is given as many batches as there are."""
     point_batches: int = 10
-    """Batches that a pass is made of, each of whole users."""
+    """Batches that the users are dealt into."""
     point_l2: float = 0.2
     """λ of a row of SVD++'s factors, times √ of how often it is rated."""
     point_bias_l2: float = 0.5
@@ -75,11 +70,12 @@ class Config(RunConfig):
     """λ of the implicit model."""
     implicit_power: float = 0.75
     """ν of the implicit model: how much stronger λ is for who has rated more."""
-    liked: float = 3.5
-    """Lowest rating that counts as liking, for the implicit model."""
+    liked: float | None = None
+    """Lowest rating that counts as liking, for the implicit model. Without it, 5/8 of the scale: 3.5 of 1 to 5."""
 
     def __post_init__(self):
         super().__post_init__()
+        require(self.preset in PRESETS, "--preset", f"one of {', '.join(PRESETS)}", self.preset)
         require(1 <= self.folds <= 5, "--folds", "1 to 5", self.folds)
         for flag in ("rank", "sweeps", "features_rank", "set_size", "point_rank", "point_epochs",
                      "point_batches", "implicit_rank", "implicit_sweeps"):
@@ -110,51 +106,50 @@ REFERENCE = {
 
 def run(config: Config = Config()) -> Result:
     """Read the folds, learn in each way, measure, draw, and hand over a recommender."""
-    with start(NAME, config) as run:
-        folds = read(config) * config.seeds  # a run for each seed and fold
-        ratings = problem.stack(folds)
-        chains = methods.sample_posterior(run, "bayesian", ratings, rank=config.rank, sweeps=config.sweeps,
+    folds = read(config)
+    data = problem.fingerprint(folds)
+    folds = folds * config.seeds  # a run for each seed and fold
+    ratings = problem.stack(folds)
+    chosen = problem.positives(folds, problem.middle(ratings.table.scale) if config.liked is None else config.liked)
+    with start(NAME, config, data) as work:
+        report.say_unseen(folds)
+        chains = methods.sample_posterior(work, "bayesian", ratings, rank=config.rank, sweeps=config.sweeps,
                                           burn_in=config.burn_in)
-        points = fit_svdpp(run, ratings, rank=config.point_rank, epochs=config.point_epochs,
+        points = fit_svdpp(work, ratings, rank=config.point_rank, epochs=config.point_epochs,
                            num_batches=config.point_batches, l2=config.point_l2, bias_l2=config.point_bias_l2,
                            implicit_l2=config.point_implicit_l2)
         tastes, ranked = methods.fit_implicit(
-            run, folds, rank=config.implicit_rank, sweeps=config.implicit_sweeps, liked=config.liked,
-            unobserved_weight=config.unobserved_weight, l2=config.implicit_l2, power=config.implicit_power)
+            work, chosen, num_users=ratings.num_users, num_items=ratings.num_items, rank=config.implicit_rank,
+            sweeps=config.implicit_sweeps, unobserved_weight=config.unobserved_weight, l2=config.implicit_l2,
+            power=config.implicit_power)
         predicted = {"test_rmse": chains.predictive.mean,
                      "test_rmse_point": jax.jit(jax.vmap(predict))(points, ratings.test.user, ratings.test.item)}
         if config.features_sweeps:
             predicted["test_rmse_features"] = sample_features(
-                run, folds, ratings, rank=config.features_rank, sweeps=config.features_sweeps,
+                work, folds, ratings, rank=config.features_rank, sweeps=config.features_sweeps,
                 burn_in=config.burn_in, set_size=config.set_size).predictive.mean
-        by_rank = compare_ranks(run, config, problem.stack(folds[:1]), chains)
-
-        values = {name: rmse(ratings, prediction) for name, prediction in predicted.items()}
-        values |= {name: np.array([getattr(one, name) for one in ranked]) for name in ranked[0]._fields}
-        if folds[0].noise_rmse is not None:
-            values["noise_floor"] = np.array([fold.noise_rmse for fold in folds])
-        by_fold = {name: value.reshape(config.seeds, -1) for name, value in values.items()}
+        by_rank = methods.compare_ranks(work, problem.stack(folds[:1]), chains, config.ranks, rank=config.rank,
+                                        sweeps=config.sweeps, burn_in=config.burn_in)
         chain = problem.one_run(chains, 0)
-        learned = {"kept": chain.kept, "item_factors": tastes.item_factors[0]}
-        recommender = Recommender(chain.kept, learned["item_factors"], ratings.table)
+        recommender = Recommender(chain.kept, tastes.item_factors[0], ratings.table)
         return finish(
-            run,
-            metrics={**{name: value.mean(axis=1) for name, value in by_fold.items()},
-                     **{f"{name}_fold1": value[:, 0] for name, value in by_fold.items() if "rmse" in name}},
+            work,
+            metrics=report.by_seed(config.seeds, folds, ratings, predicted, ranked),
             reference=REFERENCE if config.dataset == "movielens-100k" else {},
-            drawn=draw(run, ratings, chain, recommender, by_rank, folds[0].noise_rmse),
-            learned=learned,
+            drawn=report.draw(work, ratings, chain, recommender, by_rank, folds[0].noise_rmse),
+            learned={"kept": chain.kept, "item_factors": recommender.item_factors,
+                     "data": np.frombuffer(bytes.fromhex(data), np.uint8)},
             model=recommender,
-            sample=speak(recommender),
+            sample=report.speak(recommender),
         )
 
 
 def revive(config: Config, learned: dict[str, Any]) -> Recommender:
     """The recommender of a finished run, from what it learned."""
-    samples = learned["kept"]["samples"]
-    sample = gibbs.Sample(Params(**samples["params"]), Gaussian(**samples["users"]), Gaussian(**samples["items"]),
-                          samples["noise_precision"])
-    return Recommender(Kept(learned["kept"]["count"], sample), learned["item_factors"], read(config)[0].train)
+    folds = read(config)
+    if bytes(np.asarray(learned["data"])).hex() != problem.fingerprint(folds):
+        raise UserError(f"--dataset {config.dataset}: the data have changed since this run learned from them")
+    return Recommender.of(learned, folds[0].train)
 
 
 def read(config: Config) -> list[Fold]:
@@ -166,50 +161,24 @@ def read(config: Config) -> list[Fold]:
     elif config.dataset in movielens.EDITIONS:
         folds = k_folds(movielens.load(config.dataset, config.data_dir))
     elif config.dataset.endswith(".csv"):
-        if not Path(config.dataset).is_file():
-            raise UserError(f"--dataset {config.dataset}: there is no such file")
-        folds = k_folds(read_table(config.dataset))
+        folds = own_folds(Path(config.dataset))
     else:
         raise UserError(f"--dataset must be embedded, {', '.join(movielens.EDITIONS)}, or the path of a .csv "
                         f"file of user,item,rating[,timestamp]; got {config.dataset!r}")
     return list(folds[: config.folds])
 
 
-def rmse(ratings: Problem, prediction: jax.Array) -> np.ndarray:
-    """Test RMSE of each run."""
-    of_each = jax.jit(jax.vmap(methods.clipped_rmse, (0, 0, None)))
-    return np.asarray(of_each(prediction, ratings.test, ratings.table.scale))
+def own_folds(path: Path) -> tuple[Fold, ...]:
+    """Five folds of a user's own file.
 
-
-def compare_ranks(run: Run, config: Config, one_fold: Problem, chains: gibbs.State) -> dict[int, float]:
-    """Test RMSE of the first fold by rank, the main one among them."""
-    def error(rank: int) -> float:
-        chain = problem.first(chains) if rank == config.rank else methods.sample_posterior(
-            run, f"rank {rank}", one_fold, rank=rank, sweeps=config.sweeps, burn_in=config.burn_in)
-        return float(rmse(one_fold, chain.predictive.mean)[0])
-
-    return {rank: error(rank) for rank in sorted({*config.ranks, config.rank})}
-
-
-def draw(run: Run, ratings: Problem, chain: gibbs.State, recommender: Recommender, by_rank: dict[int, float],
-         floor: float | None) -> dict[str, Figure]:
-    """The three figures."""
-    real = ratings.test.weight[0] > 0
-    error = ratings.test.rating[0] - np.asarray(serving.clip(chain.predictive.mean, ratings.table.scale))
-    claimed = np.asarray(std(chain.predictive, of_rating=True))
-    popular = np.argsort(-np.bincount(ratings.table.item, minlength=ratings.num_items), kind="stable")[:6]
-    return {
-        "learning": figures.learning(
-            {stage: lines for stage in ("bayesian", "point", "features") if (lines := log.read(run.directory, stage))},
-            by_rank, floor),
-        "posterior": figures.posterior(claimed[real], error[real]),
-        "neighbours": figures.neighbours({recommender.title(i): recommender.similar(recommender.table.item_ids[i])
-                                          for i in popular}),
-    }
-
-
-def speak(recommender: Recommender) -> str:
-    """What the recommender would tell the first user."""
-    user = recommender.table.user_ids[0]
-    lines = [f"  {one.rating:.2f} ± {one.std:.2f}  {one.title}" for one in recommender.recommend(user, n=5)]
-    return "\n".join([f"For user {user}, expected rating ± posterior std:", *lines])
+    Raises:
+      UserError: it cannot be read, or has too few ratings. DataError: a line of it is wrong.
+    """
+    try:
+        table = read_table(path)
+    except OSError as error:
+        raise UserError(f"--dataset {path}: {error.strerror}") from error
+    if len(table.rating) < 10 or min(len(table.user_ids), len(table.item_ids)) < 2:
+        raise UserError(f"--dataset {path}: at least 10 ratings are needed, of 2 items by 2 users; it has "
+                        f"{len(table.rating)} of {len(table.item_ids)} by {len(table.user_ids)}")
+    return k_folds(table)

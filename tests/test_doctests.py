@@ -32,4 +32,4 @@ def test_public_functions_are_documented_with_an_example(name):
     module = importlib.import_module(name)
     for function in vars(module).values():
         if inspect.isfunction(function) and function.__module__ == name and not function.__name__.startswith("_"):
-            assert function.__doc__, f"{name}.{function.__name__} has no docstring"
+            assert ">>>" in (function.__doc__ or ""), f"{name}.{function.__name__} has no example"

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.data.ratings import Fold, RatingTable
 from experiments.recommender import methods, problem
 from experiments.recommender.problem import Problem
-from experiments.runner.loop import train
+from experiments.runner.loop import begin, train
 from experiments.runner.progress import bar
 from experiments.runner.run import Run
 from sandbox.matrix_factorization import factorization_machine, fields
@@ -42,8 +42,8 @@ def sample_features(run: Run, folds: Sequence[Fold], ratings: Problem, *, rank: 
         chain, values = factorization_machine.sweep(chain, data, queries, hyperpriors=hyperpriors, burn_in=burn_in)
         return chain, {**values, "test_rmse": methods.averaged_rmse(chain.predictive, test, ratings.table.scale)}
 
-    begin = partial(factorization_machine.start, sizes=sizes, rank=rank, num_queries=ratings.test.user.shape[1])
-    chains = jax.jit(jax.vmap(begin))(methods.keys(run, ratings.test), data)
+    start = partial(factorization_machine.start, sizes=sizes, rank=rank, num_queries=ratings.test.user.shape[1])
+    chains = begin(run, "features", jax.vmap(lambda key, data: start(key, data)), methods.keys(run, ratings.test), data)
     return train(run, "features", step, chains, data, queries, ratings.test, num_steps=sweeps, chunk_steps=20,
                  labels=methods.labels(run, ratings.test), runs="map", data_axis=0).state
 

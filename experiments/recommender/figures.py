@@ -17,7 +17,10 @@ def learning(traces: Mapping[str, Sequence[dict]], by_rank: Mapping[int, float],
       by_rank: test RMSE by rank. floor: RMSE of the test ratings' own noise, if known.
     """
     with plt.rc_context(style()):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8), width_ratios=[3, 2])
+        compared = len(by_rank) > 1
+        figure, panels = plt.subplots(1, 1 + compared, figsize=(9.5, 3.8), width_ratios=[3, 2][: 1 + compared],
+                                      squeeze=False)
+        left = panels[0, 0]
         for index, (method, lines) in enumerate(traces.items()):
             color = f"C{index}"
             for run in sorted({line["run"] for line in lines}):
@@ -27,16 +30,20 @@ def learning(traces: Mapping[str, Sequence[dict]], by_rank: Mapping[int, float],
             left.plot([], [], color=color, label=method)
         left.set(title="Test error while learning, a line a fold", xlabel="seconds of running, all folds together",
                  ylabel="test RMSE, rating units", xscale="log")
-        finals = [float(lines[-1]["test_rmse"]) for lines in traces.values() if lines]
-        lowest = min([*finals, *by_rank.values()]) if floor is None else floor
-        left.set_ylim(lowest - 0.01, max(finals) + 0.12)
-        right.plot(list(by_rank), list(by_rank.values()), "o-")
-        right.set(title="Error by rank, Bayesian, fold 1", xlabel="rank D", xscale="log",
-                  ylabel="test RMSE, rating units")
-        right.set_xticks(list(by_rank), [str(rank) for rank in by_rank])
-        right.minorticks_off()
+        finals = [float(line["test_rmse"]) for lines in traces.values() for line in lines[-1:]
+                  if line["test_rmse"] is not None]  # null where a run turned non-finite
+        if finals:
+            lowest = min([*finals, *by_rank.values()]) if floor is None else floor
+            left.set_ylim(lowest - 0.01, max(finals) + 0.12)
+        if compared:
+            right = panels[0, 1]
+            right.plot(list(by_rank), list(by_rank.values()), "o-")
+            right.set(title="Error by rank, Bayesian, fold 1", xlabel="rank D", xscale="log",
+                      ylabel="test RMSE, rating units")
+            right.set_xticks(list(by_rank), [str(rank) for rank in by_rank])
+            right.minorticks_off()
         if floor is not None:
-            for axes in (left, right):
+            for axes in panels.flat:
                 axes.axhline(floor, color="black", linestyle=":", linewidth=1, label="noise floor")
         left.legend()
         return figure

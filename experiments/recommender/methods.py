@@ -7,10 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.data.ratings import Fold
 from experiments.recommender import problem, ranking
 from experiments.recommender.problem import Problem
-from experiments.runner.loop import train
+from experiments.runner.loop import begin, train
 from experiments.runner.run import Run
 from sandbox.matrix_factorization import als, gibbs, init, metrics, serving
 from sandbox.matrix_factorization.model import Params, Ratings
@@ -23,20 +22,17 @@ def sample_posterior(run: Run, stage: str, ratings: Problem, *, rank: int, sweep
         chain, values = gibbs.sweep(chain, data, problem.pairs(test), burn_in=burn_in)
         return chain, {**values, "test_rmse": averaged_rmse(chain.predictive, test, ratings.table.scale)}
 
-    def begin(key, data):
-        return gibbs.start(key, data, num_users=ratings.num_users, num_items=ratings.num_items, rank=rank,
-                           num_pairs=ratings.test.user.shape[1])
-
-    chains = jax.jit(jax.vmap(begin))(keys(run, ratings.test), ratings.train)
+    start = partial(gibbs.start, num_users=ratings.num_users, num_items=ratings.num_items, rank=rank,
+                    num_pairs=ratings.test.user.shape[1])
+    chains = begin(run, stage, jax.vmap(lambda key, data: start(key, data)), keys(run, ratings.test), ratings.train)
     return train(run, stage, step, chains, ratings.train, ratings.test, num_steps=sweeps, chunk_steps=20,
                  labels=labels(run, ratings.test), runs="map", data_axis=0).state
 
 
-def fit_implicit(run: Run, folds: Sequence[Fold], *, rank: int, sweeps: int, liked: float,
-                 **penalties: float) -> tuple[Params, list[ranking.Ranking]]:
-    """Implicit alternating least squares on what was rated at least `liked`, and how well it ranks."""
-    sizes = {"num_users": len(folds[0].train.user_ids), "num_items": len(folds[0].train.item_ids)}
-    chosen = problem.positives(folds, liked)
+def fit_implicit(run: Run, chosen: Sequence[tuple[Ratings, Ratings]], *, num_users: int, num_items: int, rank: int,
+                 sweeps: int, **penalties: float) -> tuple[Params, list[ranking.Ranking]]:
+    """Implicit alternating least squares on what was liked, (training, test) of each run, and how well it ranks."""
+    sizes = {"num_users": num_users, "num_items": num_items}
     data = problem.pack(problem.pad([train for train, _ in chosen]), **sizes)
 
     def step(params, data):
@@ -44,11 +40,28 @@ def fit_implicit(run: Run, folds: Sequence[Fold], *, rank: int, sweeps: int, lik
         moved = jnp.linalg.norm(new.item_factors - params.item_factors) / jnp.linalg.norm(new.item_factors)
         return new, {"moved": moved}
 
-    begin = jax.jit(jax.vmap(partial(init, **sizes, rank=rank, scale=0.1 / rank**0.5)))
-    params = begin(keys(run, data.ratings))
+    start = jax.vmap(partial(init, **sizes, rank=rank, scale=0.1 / rank**0.5))
+    params = begin(run, "implicit", start, keys(run, data.ratings))
     params = train(run, "implicit", step, params, data, num_steps=sweeps, chunk_steps=sweeps,
                    labels=labels(run, data.ratings), runs="map", data_axis=0).state
     return params, [ranking.evaluate(problem.one_run(params, k), *pair) for k, pair in enumerate(chosen)]
+
+
+def compare_ranks(run: Run, one_fold: Problem, chains: gibbs.State, ranks: Sequence[int], *, rank: int,
+                  **settings: int) -> dict[int, float]:
+    """Test RMSE of the first fold by rank, the one of the chains at hand among them."""
+    def error(other: int) -> float:
+        chain = problem.first(chains) if other == rank else sample_posterior(run, f"rank {other}", one_fold,
+                                                                             rank=other, **settings)
+        return float(rmse(one_fold, chain.predictive.mean)[0])
+
+    return {other: error(other) for other in sorted({*ranks, rank})}
+
+
+def rmse(ratings: Problem, prediction: jax.Array) -> np.ndarray:
+    """Test RMSE of each run."""
+    of_each = jax.jit(jax.vmap(clipped_rmse, (0, 0, None)))
+    return np.asarray(of_each(prediction, ratings.test, ratings.table.scale))
 
 
 def averaged_rmse(predictive: Predictive, test: Ratings, scale: tuple[float, float]) -> jax.Array:

@@ -1,5 +1,6 @@
 """Folds of ratings as stacked arrays of one shape, so that all of them are one compiled program."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ import jax
 import numpy as np
 
 from experiments.data.ratings import Fold, RatingTable
+from experiments.runner.errors import UserError
 from sandbox.matrix_factorization import als
 from sandbox.matrix_factorization.gibbs import Pairs
 from sandbox.matrix_factorization.model import Ratings
@@ -33,14 +35,36 @@ def stack(folds: Sequence[Fold]) -> Problem:
     return Problem(pack(train, **sizes), pile(pad([_ratings(fold.test) for fold in folds])), table, **sizes)
 
 
+def fingerprint(folds: Sequence[Fold]) -> str:
+    """SHA-256 over ids, ratings and times of all folds, in hexadecimal."""
+    total = hashlib.sha256()
+    for table in (part for fold in folds for part in (fold.train, fold.test)):
+        for column in (table.user_ids[table.user], table.item_ids[table.item], table.rating, table.timestamp):
+            total.update(b"" if column is None else np.ascontiguousarray(column).tobytes())
+    return total.hexdigest()
+
+
+def middle(scale: tuple[float, float]) -> float:
+    """The rating from which on an item counts as liked, where none is named: 3.5 on a scale of 1 to 5."""
+    return scale[0] + 0.625 * (scale[1] - scale[0])
+
+
 def positives(folds: Sequence[Fold], at_least: float) -> list[tuple[Ratings, Ratings]]:
-    """Implicit feedback of each fold, (training, test): what was rated at least so, as a 1."""
+    """Implicit feedback of each fold, (training, test): what was rated at least so, as a 1.
+
+    Raises:
+      UserError: a part of a fold has none.
+    """
     def chosen(table):
         liked = table.rating >= at_least
         ones = np.ones(int(liked.sum()), np.float32)
         return Ratings(table.user[liked], table.item[liked], ones, ones)
 
-    return [(chosen(fold.train), chosen(fold.test)) for fold in folds]
+    pairs = [(chosen(fold.train), chosen(fold.test)) for fold in folds]
+    if not all(len(part.rating) for pair in pairs for part in pair):
+        low, high = folds[0].train.scale
+        raise UserError(f"--liked {at_least:g}: a fold has no such rating, on a scale of {low:g} to {high:g}")
+    return pairs
 
 
 def pack(ratings: Sequence[Ratings], *, num_users: int, num_items: int) -> als.Data:

@@ -11,6 +11,8 @@ import numpy as np
 from experiments.data.ratings import RatingTable
 from experiments.runner.errors import UserError
 from sandbox.matrix_factorization import gibbs, serving
+from sandbox.matrix_factorization.conjugate import Gaussian
+from sandbox.matrix_factorization.model import Params
 from sandbox.matrix_factorization.posterior import Kept
 
 _predict, _fold_in = jax.jit(gibbs.predict), jax.jit(gibbs.fold_in)
@@ -34,6 +36,14 @@ class Recommender:
     item_factors: jax.Array
     table: RatingTable
 
+    @staticmethod
+    def of(learned: Mapping[str, Any], table: RatingTable) -> "Recommender":
+        """From the nested dictionaries that a run directory holds."""
+        samples = learned["kept"]["samples"]
+        sample = gibbs.Sample(Params(**samples["params"]), Gaussian(**samples["users"]), Gaussian(**samples["items"]),
+                              samples["noise_precision"])
+        return Recommender(Kept(learned["kept"]["count"], sample), learned["item_factors"], table)
+
     def recommend(self, user_id: Any, n: int = 10) -> list[Suggestion]:
         """The n items (or all, if there are fewer) that a user has not rated and is expected to like best.
 
@@ -46,8 +56,8 @@ class Recommender:
 
     def recommend_for(self, ratings: Mapping[Any, float], n: int = 10, seed: int = 0) -> list[Suggestion]:
         """The same for a new user, from a few ratings by title or item id; nothing is trained again."""
-        item = np.array([self.item(key) for key in ratings])
-        rating = jnp.array([float(value) for value in ratings.values()])
+        item = np.array([self.item(key) for key in ratings], np.int32)
+        rating = jnp.array([float(value) for value in ratings.values()], jnp.float32)
         low, high = self.table.scale
         if not bool(jnp.all((rating >= low) & (rating <= high))):
             raise UserError(f"ratings must be {low:g} to {high:g}, got {list(ratings.values())}")
@@ -66,8 +76,12 @@ class Recommender:
                           float(serving.clip(mean, self.table.scale)), float(std))
 
     def similar(self, item: Any, n: int = 5) -> list[tuple[str, float]]:
-        """The n items liked by the same people, by title or id, with the cosine of their factors."""
-        ids, cosine = _similar_items(self.item_factors, jnp.array([self.item(item)]), n=n)
+        """The n items (or all others, if there are fewer) liked by the same people, with the cosine of their factors.
+
+        Args:
+          item: title or id.
+        """
+        ids, cosine = _similar_items(self.item_factors, jnp.array([self.item(item)]), n=min(n, self._num_items - 1))
         return [(self.title(i), float(c)) for i, c in zip(np.asarray(ids[0]), cosine[0], strict=True)]
 
     def item(self, key: Any) -> int:
@@ -83,7 +97,7 @@ class Recommender:
             k for k, title in enumerate(titles) if title.lower().startswith(str(key).lower())]
         if len(found) == 1:
             return found[0]
-        some = "; ".join(titles[k] for k in found[:5])
+        some = "; ".join(f"{titles[k]}, id {self.table.item_ids[k]}" for k in found[:5])
         raise UserError(f"no item is called {key!r}" if not found else f"{key!r} begins several titles: {some}")
 
     def title(self, position: int) -> str:

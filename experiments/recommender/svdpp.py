@@ -1,6 +1,7 @@
 """SVD++ as the point estimate: the maximum of its posterior, by Adam on batches of whole users."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,15 +10,21 @@ import optax
 
 from experiments.recommender import methods, problem
 from experiments.recommender.problem import Problem
-from experiments.runner.loop import train
+from experiments.runner.loop import begin, train
 from experiments.runner.run import Run
 from sandbox import sharding, training
 from sandbox.matrix_factorization import init, predict, svdpp
 from sandbox.matrix_factorization.losses import SvdppParams
 from sandbox.matrix_factorization.model import Params, Ratings
-from sandbox.matrix_factorization.svdpp import SvdppBatch
 
 CHUNK_EPOCHS = 5
+
+
+class Given(NamedTuple):
+    """What a run learns from: ratings in groups of whole users, or one group; and what its prior asks."""
+
+    ratings: Ratings
+    penalties: SvdppParams
 
 
 def fit_svdpp(run: Run, ratings: Problem, *, rank: int, epochs: int, num_batches: int,
@@ -32,7 +39,8 @@ def fit_svdpp(run: Run, ratings: Problem, *, rank: int, epochs: int, num_batches
       Params of the model that predicts as SVD++ does, with a leading axis of runs.
     """
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, epochs * num_batches))
-    step = training.step_of(svdpp.map_error, optimizer, _sampler(run))
+    step = training.step_of(lambda params, batch: svdpp.map_error(params, batch.ratings, penalties=batch.penalties),
+                            optimizer, _sampler(run))
 
     def epoch(state, data, known, test):
         state, values = jax.lax.scan(lambda inner, _: step(inner, data), state, length=num_batches)
@@ -40,14 +48,14 @@ def fit_svdpp(run: Run, ratings: Problem, *, rank: int, epochs: int, num_batches
         return state, {"loss": jnp.mean(values["loss"]),
                        "test_rmse": methods.clipped_rmse(predicted, test, ratings.table.scale)}
 
-    def begin(key, known):
+    def start(key, known):
         explicit = init(key, num_users=ratings.num_users, num_items=ratings.num_items, rank=rank,
                         mean=jnp.sum(known.weight * known.rating) / jnp.sum(known.weight))
         params = SvdppParams(explicit, jnp.zeros_like(explicit.item_factors))
         return training.init_state(params, optimizer, jax.random.fold_in(key, 1))
 
     known = ratings.train.ratings
-    state = jax.jit(jax.vmap(begin))(methods.keys(run, ratings.test), known)
+    state = begin(run, "point", jax.vmap(start), methods.keys(run, ratings.test), known)
     if run.mesh is not None:
         state = sharding.replicate(run.mesh, state)
     state = train(run, "point", epoch, state, _batches(run, ratings, num_batches, penalties), known, ratings.test,
@@ -56,7 +64,7 @@ def fit_svdpp(run: Run, ratings: Problem, *, rank: int, epochs: int, num_batches
     return jax.jit(jax.vmap(svdpp.implied_params))(state.params, known)
 
 
-def _batches(run: Run, ratings: Problem, num_batches: int, penalties: dict[str, float]) -> SvdppBatch:
+def _batches(run: Run, ratings: Problem, num_batches: int, penalties: dict[str, float]) -> Given:
     """Training ratings of all runs, grouped by user, and their penalties."""
     folds = [Ratings(*leaves) for leaves in zip(*map(np.asarray, ratings.train.ratings), strict=True)]
     groups = [svdpp.group_users(fold, num_groups=num_batches) for fold in folds]
@@ -65,12 +73,12 @@ def _batches(run: Run, ratings: Problem, num_batches: int, penalties: dict[str, 
     padded = [jax.tree.map(lambda leaf: np.pad(leaf, ((0, 0), (0, longest - leaf.shape[1]))), group)
               for group in groups]
     return problem.pile([
-        SvdppBatch(group, svdpp.penalties(fold, num_users=ratings.num_users, num_items=ratings.num_items,
+        Given(group, svdpp.penalties(fold, num_users=ratings.num_users, num_items=ratings.num_items,
                                           **penalties))
         for group, fold in zip(padded, folds, strict=True)])
 
 
-def _sampler(run: Run) -> Callable[[jax.Array, SvdppBatch], SvdppBatch]:
+def _sampler(run: Run) -> Callable[[jax.Array, Given], Given]:
     """Draws the users of a step; over a mesh, its data devices share their ratings."""
     draw = svdpp.draw_group if _devices(run) == 1 else sharding.constrain_batch(run.mesh, svdpp.draw_group)
     return lambda key, data: data._replace(ratings=draw(key, data.ratings))

@@ -17,7 +17,7 @@ import tyro
 import experiments
 from experiments.data import DataError, DataUnavailable
 from experiments.runner import directory
-from experiments.runner.config import RunConfig
+from experiments.runner.config import RunConfig, configure
 from experiments.runner.errors import Interrupted, UserError
 from experiments.runner.progress import console, say
 from experiments.runner.result import Result, metrics_table, show
@@ -86,20 +86,15 @@ def parse(name: str, module: ModuleType, flags: Sequence[str]) -> Any:
       UserError: unknown preset; nothing to resume.
     """
     flags = _with_value(list(flags), "--resume", str(NEWEST))
-    defaults = _preset(module, _value(flags, "--preset") or "quick")
+    defaults = configure(module, _value(flags, "--preset") or "quick")
     if resume := _value(flags, "--resume"):
         where = directory.newest_unfinished(name) if Path(resume) == NEWEST else Path(resume)
+        where = where.resolve() if where.is_symlink() else where  # latest itself moves
         old = directory.read_config(name, where, module.Config)
         defaults = dataclasses.replace(old, out=None, resume=where)
         flags = _without(flags, "--resume")
     return tyro.cli(module.Config, args=flags, default=defaults, prog=f"python -m experiments {name}",
                     description=module.__doc__)
-
-
-def _preset(module: ModuleType, preset: str) -> Any:
-    if preset not in module.PRESETS:
-        raise UserError(f"--preset must be one of {', '.join(module.PRESETS)}, got {preset!r}")
-    return module.Config(preset=preset, **module.PRESETS[preset])
 
 
 def _value(flags: list[str], flag: str) -> str | None:

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from experiments.runner.errors import UserError
@@ -28,9 +29,9 @@ class RunConfig:
     resume: Path | None = None
     """Go on from this run's last checkpoint; without a value, from the newest unfinished run's."""
     mesh: str | None = None
-    """Axes of a mesh over the devices, as in data=4,model=2."""
+    """Axes of a mesh over the devices, as in data=4,model=2; batches are divided over `data`."""
     distributed: bool = False
-    """Join a job of several processes (jax.distributed finds its coordinator in the environment)."""
+    """Join a job that jax.distributed finds in the environment; of one process, so far."""
     profile: bool = False
     """Write a jax.profiler trace into the run directory."""
     debug_nans: bool = False
@@ -57,6 +58,17 @@ def require(condition: bool, flag: str, what: str, value: Any) -> None:
     """
     if not condition:
         raise UserError(f"{flag} must be {what}, got {value}")
+
+
+def configure(module: ModuleType, preset: str = "quick", **flags: Any) -> Any:
+    """An experiment's config with the values of a preset, and flags over them.
+
+    Raises:
+      UserError: unknown preset, or a value out of bounds.
+    """
+    if preset not in module.PRESETS:
+        raise UserError(f"--preset must be one of {', '.join(module.PRESETS)}, got {preset!r}")
+    return module.Config(preset=preset, **{**module.PRESETS[preset], **flags})
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:

@@ -20,9 +20,11 @@ from experiments.runner.errors import UserError
 RUNS = Path("runs")
 
 
-def create(name: str, config: RunConfig) -> Path:
+def create(name: str, config: RunConfig, data: str) -> Path:
     """Make the directory of a new run, with its config and manifest in it.
 
+    Args:
+      name: of the experiment. config: its flags. data: fingerprint of what it learns from.
     Raises:
       UserError: --out names a directory that has something in it.
     """
@@ -34,7 +36,7 @@ def create(name: str, config: RunConfig) -> Path:
     aside = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
     aside.mkdir()
     files.write_json(aside / "config.json", {"experiment": name, **to_json(config)})
-    files.write_json(aside / "manifest.json", manifest())
+    files.write_json(aside / "manifest.json", {**manifest(), "data": data})
     (aside / "figures").mkdir()
     files.rename_directory(aside, directory)
     return directory
@@ -82,10 +84,28 @@ def refuse_changes(directory: Path, old: RunConfig, new: RunConfig) -> None:
                         f"them, or start a new run")
 
 
+def refuse_other_data(directory: Path, data: str) -> None:
+    """Refuse to go on with, or to speak for, other data than the run began with.
+
+    Raises:
+      UserError: the fingerprints differ, or the manifest cannot be read.
+    """
+    try:
+        began_with = json.loads((directory / "manifest.json").read_text())["data"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{directory}/manifest.json cannot be read: {error}") from error
+    if data != began_with:
+        raise UserError(f"the data of {directory} have changed since it began: bring the old ones back, or start "
+                        f"a new run")
+
+
 def point_latest(directory: Path) -> None:
-    """Let runs/NAME/latest point at a finished run, if that is where it is."""
-    if directory.parent.parent == RUNS:
-        files.replace_symlink(directory.parent / "latest", directory.name)
+    """Let runs/NAME/latest point at the newest finished run beside this one, if this one is under runs/NAME."""
+    home = directory.resolve().parent
+    if home.parent == RUNS.resolve():
+        finished = [path.parent for path in home.glob("[!.]*/summary.json") if not path.parent.is_symlink()]
+        newest = max(finished, key=lambda run: (run / "summary.json").stat().st_mtime_ns)
+        files.replace_symlink(home / "latest", newest.name)
 
 
 def hold(directory: Path) -> IO[str]:
@@ -132,7 +152,7 @@ def _config_of(name: str | None, directory: Path) -> dict[str, Any]:
 
 def _run_id(config: RunConfig) -> str:
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
-    return f"{now}-{config.preset}-{config.dataset}-seed{config.seed}"
+    return f"{now}-{config.preset}-{Path(config.dataset).stem}-seed{config.seed}"
 
 
 def _commit() -> str | None:

@@ -53,11 +53,13 @@ def train(run: Run, stage: str, step: Step, state: Any, *data: Any, num_steps: i
         seconds.update(record["seconds"])
         run.failures += [Failure(*failure) for failure in record["failures"]]
         run.metrics_bytes = record["metrics_bytes"]
-    if done < num_steps:
+        run.earlier_seconds += sum(seconds.values())
+    if done < num_steps and not _all_failed(run, stage, labels):
         metrics.cut(run.directory, run.metrics_bytes)  # drops what an earlier try wrote after its checkpoint
     chunks: dict[int, Callable[..., Chunk]] = {}
 
     with bar(stage, num_steps, done) as show:
+        _heed_signals(run, stage, done, num_steps)
         while done < num_steps and not _all_failed(run, stage, labels):
             length = min(chunk_steps, num_steps - done)
             if length not in chunks:
@@ -73,15 +75,28 @@ def train(run: Run, stage: str, step: Step, state: Any, *data: Any, num_steps: i
             metrics.append(run.directory, stage, done, labels, means, seconds["run"] + time.perf_counter() - began)
             show(done, "  ".join(f"{name} {np.mean(value):.4f}" for name, value in means.items()))
             seconds["run"] += time.perf_counter() - began
-            if done == num_steps or run.asked_to_stop or (
-                    time.monotonic() - saved_at >= run.config.checkpoint_seconds):
+            at_end = done == num_steps or _all_failed(run, stage, labels)
+            if at_end or run.asked_to_stop or time.monotonic() - saved_at >= run.config.checkpoint_seconds:
                 _save(run, stage, state, done, identity)
                 saved_at = time.monotonic()
-            if run.asked_to_stop:
-                raise Interrupted(f"Stopped in {stage} at step {done} of {num_steps}, and saved. Go on with "
-                                  f"--resume {run.directory}", run.asked_to_stop)
+            _heed_signals(run, stage, done, num_steps)
     failed = {failure.label for failure in run.failures if failure.stage == stage}
     return Trained(state, np.array([label not in failed for label in labels]))
+
+
+def begin(run: Run, stage: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """The initial state of a stage, function(*arguments) compiled; its time counts as the stage's compilation."""
+    seconds = run.seconds.setdefault(stage, {"compile": 0.0, "run": 0.0})
+    began = time.perf_counter()
+    state = jax.block_until_ready(jax.jit(function)(*arguments))
+    seconds["compile"] += time.perf_counter() - began
+    return state
+
+
+def _heed_signals(run: Run, stage: str, done: int, num_steps: int) -> None:
+    if run.asked_to_stop:
+        raise Interrupted(f"Stopped in {stage} at step {done} of {num_steps}, and saved. Go on with "
+                          f"--resume {run.directory}", run.asked_to_stop)
 
 
 def _compile(chunk: Callable[..., Chunk], state: Any, data: tuple) -> Callable[..., Chunk]:

@@ -37,7 +37,7 @@ def flush(directory: Path) -> int:
 def cut(directory: Path, size: int) -> None:
     """Drop all lines after the first `size` bytes."""
     with open(directory / FILE, "ab") as file:
-        file.truncate(size)
+        file.truncate(min(size, file.tell()))
 
 
 def read(directory: Path, stage: str | None = None) -> list[dict]:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -40,23 +41,27 @@ class Run:
     failures: list[Failure] = dataclasses.field(default_factory=list)
     asked_to_stop: int = 0  # the signal's number
     metrics_bytes: int = 0  # size of metrics.jsonl at the last checkpoint
+    began: float = dataclasses.field(default_factory=time.perf_counter)
+    earlier_seconds: float = 0.0  # of training in earlier tries at the same run
 
 
 @contextlib.contextmanager
-def start(name: str, config: RunConfig) -> Iterator[Run]:
+def start(name: str, config: RunConfig, data: str = "") -> Iterator[Run]:
     """Open the run's directory, new or resumed, say what it runs on, and listen for SIGTERM and Ctrl-C.
 
-    Use as `with start(...) as run:`; at the end the directory and the signals are given back.
+    Use as `with start(...) as run:`; at the end the directory and the signals are given back. `data` is a
+    fingerprint of what the run learns from: it goes on only with the same.
 
     Raises:
       UserError: --out is taken, --resume cannot go on, the mesh does not fit the devices.
     """
     if config.resume is None:
-        directory = directories.create(name, config)
+        directory = directories.create(name, config, data)
     else:
         directory = config.resume
         old = directories.read_config(name, directory, type(config))
         directories.refuse_changes(directory, old, config)
+        directories.refuse_other_data(directory, data)
         if (directory / "summary.json").exists():
             raise UserError(f"{directory} is finished: experiments.load({str(directory)!r}) brings it back")
     with directories.hold(directory):
@@ -89,11 +94,12 @@ def parse_mesh(text: str) -> dict[str, int]:
 
 
 def total_seconds(run: Run) -> dict[str, float]:
-    """Compile, run and total seconds over all stages, and those of each stage by its name."""
+    """Seconds: compile and run over all stages, those of each stage, and in total, from first to last line."""
     compiled = sum(stage["compile"] for stage in run.seconds.values())
     ran = sum(stage["run"] for stage in run.seconds.values())
     stages = {name: stage["compile"] + stage["run"] for name, stage in run.seconds.items()}
-    return {"compile": compiled, "run": ran, "total": compiled + ran, **stages}
+    total = run.earlier_seconds + time.perf_counter() - run.began
+    return {"compile": compiled, "run": ran, "total": total, **stages}
 
 
 def _mesh(text: str | None) -> jax.sharding.Mesh | None:

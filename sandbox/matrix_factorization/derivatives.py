@@ -11,10 +11,12 @@ import jax.numpy as jnp
 
 from sandbox.matrix_factorization.losses import Histories, SoftmaxBatch, SvdppParams, Triplets, svdpp_predict
 from sandbox.matrix_factorization.model import Params, Ratings, predict, rows
+from sandbox.matrix_factorization.svdpp import implied_params
 
 __all__ = [
     "NormalEquations", "biased_squared_error_grad", "bpr_grad", "implicit_normal_equations",
-    "implicit_squared_error_grad", "normal_equations", "sampled_softmax_grad", "svdpp_squared_error_grad",
+    "implicit_squared_error_grad", "map_error_grad", "normal_equations", "sampled_softmax_grad",
+    "svdpp_squared_error_grad",
 ]
 
 
@@ -53,6 +55,12 @@ def svdpp_squared_error_grad(params: SvdppParams, batch: Histories, *, l2: float
     Returns:
       SvdppParams, the gradient.
     Source: Koren 2008, section 5.
+
+    >>> explicit = Params(jnp.array(3.0), jnp.zeros(1), jnp.zeros(1), jnp.ones((1, 1)), jnp.ones((1, 1)))
+    >>> one = jnp.ones((1, 1))
+    >>> batch = Histories(jnp.array([0]), jnp.array([[0]]), 4 * one, one, jnp.array([[0]]))
+    >>> svdpp_squared_error_grad(SvdppParams(explicit, one), batch).implicit_factors  # −2 e q, e = −1
+    Array([[2.]], dtype=float32)
     """
     explicit, y = params
     num_items = y.shape[0]
@@ -61,7 +69,7 @@ def svdpp_squared_error_grad(params: SvdppParams, batch: Histories, *, l2: float
     known = (batch.history >= 0) & (batch.history < num_items)
     s = jax.lax.rsqrt(jnp.maximum(jnp.sum(known, axis=1), 1).astype(y.dtype))
     z = rows(explicit.user_factors, batch.user) + s[:, None] * jnp.sum(rows(y, batch.history), axis=1)
-    through_user = jnp.einsum("bl,bld->bd", g, rows(explicit.item_factors, batch.item))
+    through_user = jnp.einsum("bl,bld->bd", g, rows(explicit.item_factors, batch.item), precision="highest")
     gradient = Params(
         mean=jnp.sum(g),
         user_bias=_scatter(explicit.user_bias, batch.user, jnp.sum(g, axis=1)),
@@ -73,6 +81,37 @@ def svdpp_squared_error_grad(params: SvdppParams, batch: Histories, *, l2: float
     per_item = jnp.broadcast_to((s[:, None] * through_user)[:, None, :], (*batch.history.shape, y.shape[1]))
     return SvdppParams(_add(gradient, _decay(explicit, user, batch.item, 2 * l2 * w)),
                        _scatter(y, batch.history, per_item) + 2 * implicit_l2 * y / num_items)
+
+
+def map_error_grad(params: SvdppParams, batch: Ratings, *, penalties: SvdppParams) -> SvdppParams:
+    r"""Gradient of `svdpp.map_error`.
+
+    The gradient of the biased model at the implied factors z_u = p_u + s_u Σ_j y_j, s_u = |N(u)|^{-½}, is that
+    of p_u as it stands; of y_j it is Σ_{u: j∈N(u)} s_u ∂L/∂z_u; and 2 λ row of every row.
+
+    Args:
+      params, batch, penalties: as for the loss.
+    Returns:
+      SvdppParams, the gradient.
+    Source: Koren 2008, section 5.
+
+    >>> params = SvdppParams(Params(jnp.array(3.0), jnp.zeros(1), jnp.zeros(1), jnp.ones((1, 1)), jnp.ones((1, 1))),
+    ...                      jnp.ones((1, 1)))
+    >>> zero = jnp.array([0])
+    >>> map_error_grad(params, Ratings(zero, zero, jnp.array([4.0]), jnp.ones(1)),
+    ...                penalties=jax.tree.map(jnp.zeros_like, params)).implicit_factors  # −2 e q, e = −1
+    Array([[2.]], dtype=float32)
+    """
+    w = _normalised(batch.weight)
+    implied = implied_params(params, batch)
+    e = batch.rating - predict(implied, batch.user, batch.item)
+    gradient = _through_model(implied, batch.user, batch.item, -2 * w * e)
+    num_items = params.implicit_factors.shape[0]
+    member = ((batch.weight > 0) & (batch.item >= 0) & (batch.item < num_items)).astype(w.dtype)
+    count = _scatter(params.explicit.user_bias, batch.user, member)
+    s = member * jax.lax.rsqrt(jnp.maximum(rows(count, batch.user), 1))
+    y = _scatter(params.implicit_factors, batch.item, s[:, None] * rows(gradient.user_factors, batch.user))
+    return jax.tree.map(lambda slope, l2, leaf: slope + 2 * l2 * leaf, SvdppParams(gradient, y), penalties, params)
 
 
 def implicit_squared_error_grad(params: Params, batch: Ratings, *, unobserved_weight: float = 1.0,
@@ -87,6 +126,11 @@ def implicit_squared_error_grad(params: Params, batch: Ratings, *, unobserved_we
     Returns:
       Params, the gradient; zero for mean and biases.
     Source: Hu, Koren, Volinsky 2008, eq. 4.
+
+    >>> params = Params(jnp.array(0.0), jnp.zeros(1), jnp.zeros(1), jnp.ones((1, 1)), jnp.ones((1, 1)))
+    >>> zero = jnp.array([0])
+    >>> implicit_squared_error_grad(params, Ratings(zero, zero, jnp.ones(1), jnp.ones(1))).user_factors  # 2 p q²
+    Array([[2.]], dtype=float32)
     """
     p, q = params.user_factors, params.item_factors
     w = _normalised(batch.weight)
@@ -97,8 +141,8 @@ def implicit_squared_error_grad(params: Params, batch: Ratings, *, unobserved_we
         mean=jnp.zeros_like(params.mean),
         user_bias=jnp.zeros_like(params.user_bias),
         item_bias=jnp.zeros_like(params.item_bias),
-        user_factors=observed.user_factors + everywhere * p @ (q.T @ q) + 2 * l2 * p / p.shape[0],
-        item_factors=observed.item_factors + everywhere * q @ (p.T @ p) + 2 * l2 * q / q.shape[0],
+        user_factors=observed.user_factors + everywhere * _dot(p, _dot(q.T, q)) + 2 * l2 * p / p.shape[0],
+        item_factors=observed.item_factors + everywhere * _dot(q, _dot(p.T, p)) + 2 * l2 * q / q.shape[0],
     )
 
 
@@ -113,6 +157,10 @@ def bpr_grad(params: Params, batch: Triplets, *, l2: float = 0.0) -> Params:
     Returns:
       Params, the gradient.
     Source: Rendle et al. 2009, section 4.
+
+    >>> params = Params(jnp.array(0.0), jnp.zeros(1), jnp.zeros(2), jnp.ones((1, 1)), jnp.ones((2, 1)))
+    >>> bpr_grad(params, Triplets(*jnp.array([[0], [0], [1]]), jnp.ones(1))).item_bias  # σ(0) each way
+    Array([-0.5,  0.5], dtype=float32)
     """
     w = _normalised(batch.weight)
     margin = predict(params, batch.user, batch.positive) - predict(params, batch.user, batch.negative)
@@ -139,6 +187,12 @@ def sampled_softmax_grad(params: Params, batch: SoftmaxBatch, *, l2: float = 0.0
     Returns:
       Params, the gradient.
     Source: Bengio and Senécal 2008, eq. 4.
+
+    >>> params = Params(jnp.array(0.0), jnp.zeros(1), jnp.zeros(2), jnp.ones((1, 1)), jnp.ones((2, 1)))
+    >>> zero = jnp.array([0])
+    >>> batch = SoftmaxBatch(zero, zero, jnp.array([[1]]), jnp.zeros((1, 1)), jnp.ones(1))
+    >>> sampled_softmax_grad(params, batch).item_bias
+    Array([-0.5,  0.5], dtype=float32)
     """
     w = _normalised(batch.weight)
     chosen = predict(params, batch.user, batch.item)
@@ -171,13 +225,19 @@ def normal_equations(params: Params, batch: Ratings, user: jax.Array, *, l2: flo
     Returns:
       NormalEquations with K = D + 1. Exchange users and items (fields of Params and Ratings) for an item's.
     Source: Zhou et al. 2008, "Large-scale parallel collaborative filtering", section 3.1.
+
+    >>> params = Params(jnp.array(3.0), jnp.zeros(1), jnp.zeros(1), jnp.ones((1, 1)), jnp.ones((1, 1)))
+    >>> zero = jnp.array([0])
+    >>> normal_equations(params, Ratings(zero, zero, jnp.array([5.0]), jnp.ones(1)), jnp.array(0)).vector
+    Array([2., 2.], dtype=float32)
     """
     w = batch.weight * (batch.user == user)
     q = rows(params.item_factors, batch.item)
     x = jnp.concatenate([jnp.ones_like(q[:, :1]), q], axis=1)
     target = batch.rating - params.mean - rows(params.item_bias, batch.item)
     ridge = l2 * jnp.sum(w) * jnp.eye(x.shape[1], dtype=x.dtype)
-    return NormalEquations(jnp.einsum("n,nk,nl->kl", w, x, x) + ridge, jnp.einsum("n,nk->k", w * target, x))
+    matrix = jnp.einsum("n,nk,nl->kl", w, x, x, precision="highest")
+    return NormalEquations(matrix + ridge, _dot(w * target, x))
 
 
 def implicit_normal_equations(params: Params, batch: Ratings, user: jax.Array, *, unobserved_weight: float = 1.0,
@@ -192,15 +252,24 @@ def implicit_normal_equations(params: Params, batch: Ratings, user: jax.Array, *
     Returns:
       NormalEquations with K = D.
     Source: Hu, Koren, Volinsky 2008, eq. 4.
+
+    >>> params = Params(jnp.array(0.0), jnp.zeros(1), jnp.zeros(1), jnp.ones((1, 1)), jnp.ones((1, 1)))
+    >>> zero = jnp.array([0])
+    >>> implicit_normal_equations(params, Ratings(zero, zero, jnp.ones(1), jnp.ones(1)), jnp.array(0)).matrix
+    Array([[2.]], dtype=float32)
     """
     num_users, num_items = params.user_factors.shape[0], params.item_factors.shape[0]
     w = batch.weight * (batch.user == user)
     q = rows(params.item_factors, batch.item)
-    gramian = params.item_factors.T @ params.item_factors
+    gramian = _dot(params.item_factors.T, params.item_factors)
     everywhere = unobserved_weight / (num_users * num_items) * gramian
     ridge = l2 / num_users * jnp.eye(q.shape[1], dtype=q.dtype)
-    matrix = jnp.einsum("n,nk,nl->kl", w, q, q) + jnp.sum(batch.weight) * (everywhere + ridge)
-    return NormalEquations(matrix, jnp.einsum("n,nk->k", w * batch.rating, q))
+    matrix = jnp.einsum("n,nk,nl->kl", w, q, q, precision="highest") + jnp.sum(batch.weight) * (everywhere + ridge)
+    return NormalEquations(matrix, _dot(w * batch.rating, q))
+
+
+def _dot(left: jax.Array, right: jax.Array) -> jax.Array:
+    return jnp.matmul(left, right, precision="highest")
 
 
 def _normalised(weight: jax.Array) -> jax.Array:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from sandbox.identities import Identity
-from sandbox.matrix_factorization import derivatives, losses
+from sandbox.matrix_factorization import derivatives, losses, svdpp
 from sandbox.matrix_factorization.losses import Histories, SoftmaxBatch, SvdppParams, Triplets
 from sandbox.matrix_factorization.model import Params, Ratings, init, predict
 
@@ -42,6 +42,14 @@ def _histories(key, dtype) -> tuple[SvdppParams, Histories]:
     return params, Histories(
         _ids(keys[2], USERS, 4), _ids(keys[3], ITEMS, 4, 6), 3 + jax.random.normal(keys[4], (4, 6), dtype),
         jax.random.uniform(keys[5], (4, 6), dtype), _ids(keys[6], ITEMS, 4, 5))
+
+
+def _penalised(key, dtype) -> tuple[SvdppParams, Ratings, SvdppParams]:
+    keys = jax.random.split(key, 3)
+    params, batch = _ratings(keys[0], dtype)
+    penalties = jax.tree.map(jnp.ones_like, params)
+    return (SvdppParams(params, jax.random.normal(keys[1], (ITEMS, RANK), dtype)), batch,
+            SvdppParams(penalties, jax.random.uniform(keys[2], (1, 1), dtype)))
 
 
 def _triplets(key, dtype) -> tuple[Params, Triplets]:
@@ -113,6 +121,10 @@ IDENTITIES = (
     _gradient("implicit_squared_error", _ratings, unobserved_weight=0.7, l2=L2),
     _gradient("bpr", _triplets, l2=L2),
     _gradient("sampled_softmax", _softmax, l2=L2),
+    Identity("∇ map_error (SVD++ under a prior)",
+             lambda params, batch, penalties: derivatives.map_error_grad(params, batch, penalties=penalties),
+             jax.grad(lambda params, batch, penalties: svdpp.map_error(params, batch, penalties=penalties)[0]),
+             _penalised),
     Identity("implicit loss by Gramians = by all pairs",
              lambda *inputs: losses.implicit_squared_error(*inputs, unobserved_weight=0.7, l2=L2)[0],
              partial(_dense_implicit, unobserved_weight=0.7, l2=L2), _ratings),

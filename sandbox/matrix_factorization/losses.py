@@ -96,7 +96,7 @@ def svdpp_predict(params: SvdppParams, user: jax.Array, item: jax.Array, history
     implied = scale[:, None] * jnp.sum(rows(params.implicit_factors, history), axis=1)
     p, q = rows(params.explicit.user_factors, user) + implied, rows(params.explicit.item_factors, item)
     bias = rows(params.explicit.user_bias, user)[:, None] + rows(params.explicit.item_bias, item)
-    return params.explicit.mean + bias + jnp.einsum("bld,bd->bl", q, p)
+    return params.explicit.mean + bias + jnp.einsum("bld,bd->bl", q, p, precision="highest")
 
 
 def svdpp_squared_error(params: SvdppParams, batch: Histories, *, l2: float = 0.0,
@@ -165,7 +165,8 @@ def implicit_squared_error(params: Params, batch: Ratings, *, unobserved_weight:
     p, q = params.user_factors, params.item_factors
     prediction = jnp.sum(rows(p, batch.user) * rows(q, batch.item), axis=-1)
     error = batch.rating - prediction
-    everywhere = jnp.sum((p.T @ p) * (q.T @ q)) / (p.shape[0] * q.shape[0])
+    gramians = [jnp.matmul(table.T, table, precision="highest") for table in (p, q)]
+    everywhere = jnp.sum(gramians[0] * gramians[1]) / (p.shape[0] * q.shape[0])
     penalty = jnp.sum(p**2) / p.shape[0] + jnp.sum(q**2) / q.shape[0]
     value = weighted_mean(error**2, batch.weight) + unobserved_weight * everywhere + l2 * penalty
     return value, RatingAux(prediction, error)

@@ -4,8 +4,6 @@ With N(u) at hand, SVD++ is the biased factor model with implied user factors; `
 one from the other, and so the loss, `model.predict` and all of `serving` are those of that model.
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,14 +12,7 @@ from sandbox.matrix_factorization.losses import RatingAux, SvdppParams
 from sandbox.matrix_factorization.model import Params, Ratings, predict, rows
 from sandbox.reductions import weighted_mean
 
-__all__ = ["SvdppBatch", "draw_group", "group_users", "implied_params", "map_error", "penalties"]
-
-
-class SvdppBatch(NamedTuple):
-    """ratings: all Ratings of some users. penalties: λ of every row of the parameters, see `penalties`."""
-
-    ratings: Ratings
-    penalties: SvdppParams
+__all__ = ["draw_group", "group_users", "implied_params", "map_error", "penalties"]
 
 
 def implied_params(params: SvdppParams, known: Ratings) -> Params:
@@ -55,7 +46,7 @@ def implied_params(params: SvdppParams, known: Ratings) -> Params:
     return params.explicit._replace(user_factors=factors + scale[:, None] * implied)
 
 
-def map_error(params: SvdppParams, batch: SvdppBatch) -> tuple[jax.Array, RatingAux]:
+def map_error(params: SvdppParams, batch: Ratings, *, penalties: SvdppParams) -> tuple[jax.Array, RatingAux]:
     r"""Squared error of SVD++ under a Gaussian prior; its minimum is the maximum of the posterior (MAP).
 
     L = mean_w (r − r̂)² + Σ_rows λ_row |row|²,   r̂ of the `implied_params`.
@@ -67,7 +58,8 @@ def map_error(params: SvdppParams, batch: SvdppBatch) -> tuple[jax.Array, Rating
 
     Args:
       params: SvdppParams.
-      batch: SvdppBatch; N(u) is what its ratings say, so each user's are all there or not at all.
+      batch: N Ratings; N(u) is what they say, so each user's are all there or not at all.
+      penalties: λ of every row of the parameters, see `penalties`.
     Returns:
       Scalar in squared rating units, and RatingAux with (N,) arrays.
     Source: Koren 2008, eq. 15; Salakhutdinov and Mnih 2008, "Probabilistic matrix factorization", eq. 4.
@@ -76,14 +68,13 @@ def map_error(params: SvdppParams, batch: SvdppBatch) -> tuple[jax.Array, Rating
     >>> params = SvdppParams(explicit, jnp.array([[0.5], [0.25]]))
     >>> zero = jnp.array([0])
     >>> free = jax.tree.map(jnp.zeros_like, params)
-    >>> map_error(params, SvdppBatch(Ratings(zero, zero, jnp.array([4.0]), jnp.ones(1)), free))[0]
+    >>> map_error(params, Ratings(zero, zero, jnp.array([4.0]), jnp.ones(1)), penalties=free)[0]
     Array(0.25, dtype=float32)
     """
-    ratings = batch.ratings
-    prediction = predict(implied_params(params, ratings), ratings.user, ratings.item)
-    error = ratings.rating - prediction
-    penalty = jax.tree.map(lambda l2, leaf: jnp.sum(l2 * leaf**2), batch.penalties, params)
-    return weighted_mean(error**2, ratings.weight) + sum(jax.tree.leaves(penalty)), RatingAux(prediction, error)
+    prediction = predict(implied_params(params, batch), batch.user, batch.item)
+    error = batch.rating - prediction
+    penalty = jax.tree.map(lambda l2, leaf: jnp.sum(l2 * leaf**2), penalties, params)
+    return weighted_mean(error**2, batch.weight) + sum(jax.tree.leaves(penalty)), RatingAux(prediction, error)
 
 
 def penalties(ratings: Ratings, *, num_users: int, num_items: int, l2: float, bias_l2: float,

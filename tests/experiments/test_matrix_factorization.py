@@ -72,6 +72,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(finished, tmp_path)
     (("--rank", 0), "--rank must be at least 1, got 0"),
     (("--folds", 6), "--folds must be 1 to 5, got 6"),
     (("--burn-in", 500), "--burn-in must be 0 to"),
+    (("--liked", 100), "--liked 100: a fold has no such rating"),
     (("--dataset", "netflix"), "--dataset must be embedded, movielens-100k"),
     (("--dataset", "absent.csv"), "--dataset absent.csv: there is no such file"),
 ])
@@ -85,7 +86,18 @@ def test_ratings_of_ones_own(tmp_path):
     rng = np.random.default_rng(0)
     pairs = {(f"user {u}", f"film {i}") for u, i in rng.integers(30, size=(400, 2))}
     lines = [f"{user},{film},{rng.integers(1, 6)}" for user, film in sorted(pairs)]
-    (tmp_path / "mine.csv").write_text("\n".join(["user,item,rating", *lines]) + "\n")
-    code, out, err = command.run(*SHORT, "--dataset", "mine.csv", cwd=tmp_path)
+    mine = tmp_path / "my data" / "mine.csv"
+    mine.parent.mkdir()
+    mine.write_text("\n".join(["user,item,rating", *lines]) + "\n")
+    code, out, err = command.run(*SHORT, "--dataset", mine, cwd=tmp_path)
     assert code == 0, err
     assert "For user user 0" in out and "item film" in out
+    latest = tmp_path / "runs" / "matrix_factorization" / "latest"
+    assert experiments.load(latest).model.recommend("user 0", n=1)[0].title.startswith("item film")
+    mine.write_text(mine.read_text().replace("film 7", "film seven"))
+    with pytest.raises(UserError, match="the data have changed"):
+        experiments.load(latest)
+    mine.write_text("\n".join(lines[:5]) + "\n")
+    code, _, err = command.run(*SHORT, "--dataset", mine, cwd=tmp_path)
+    assert code == 2 and "at least 10 ratings are needed" in err
+    assert len(list(latest.parent.iterdir())) == 2, "what is refused leaves no run behind"

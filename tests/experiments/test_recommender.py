@@ -85,7 +85,7 @@ def test_similar_items_are_others_by_title(recommender):
 @pytest.mark.parametrize("key, words", [
     ("Dune", "no item is called 'Dune'"),
     (999, "no item is called 999"),
-    ("alien", r"'alien' begins several titles: Alien \(1979\); Aliens \(1986\)"),
+    ("alien", r"'alien' begins several titles: Alien \(1979\), id 101; Aliens \(1986\), id 102"),
 ])
 def test_an_item_that_is_none_or_several_is_refused(recommender, key, words):
     for ask in (recommender.item, recommender.similar, lambda key: recommender.recommend_for({key: 3})):
@@ -124,6 +124,22 @@ def test_ranking_is_that_of_a_loop_over_users():
         recalls.append(hits[:20].sum() / min(20, len(wanted)))
         ndcgs.append(hits @ discount / discount[:len(wanted)].sum())
     assert ranking.evaluate(params, seen, relevant) == pytest.approx((np.mean(recalls), np.mean(ndcgs)), rel=1e-5)
+
+
+def test_without_any_rating_a_new_user_is_an_average_one(recommender):
+    assert len(recommender.recommend_for({})) == 4
+
+
+def test_a_threshold_that_nothing_reaches_is_refused():
+    with pytest.raises(UserError, match="--liked 6: a fold has no such rating, on a scale of 1 to 5"):
+        problem.positives([Fold(TABLE, TABLE)], at_least=6)
+
+
+def test_a_fingerprint_tells_renamed_items_and_other_ratings():
+    fold = Fold(TABLE, TABLE)
+    others = [TABLE._replace(item_ids=ITEM_IDS + 1), TABLE._replace(rating=TABLE.rating + 1)]
+    prints = {problem.fingerprint([Fold(one, TABLE)]) for one in (TABLE, *others)}
+    assert len(prints) == 3 and problem.fingerprint([fold]) in prints
 
 
 def test_stacked_folds_are_padded_with_ratings_of_no_weight():

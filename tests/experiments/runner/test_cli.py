@@ -60,7 +60,8 @@ def test_a_run_leaves_what_was_promised(finished):
     summary = json.loads((directory / "summary.json").read_text())
     assert summary["seeds"] == [0, 1] and len(summary["metrics"]["error"]["per_seed"]) == 2
     seconds = summary["seconds"]
-    assert seconds["total"] == pytest.approx(seconds["compile"] + seconds["run"], abs=0.01)
+    assert seconds["total"] >= seconds["compile"] + seconds["run"] - 0.01
+    assert seconds["first"] + seconds["second"] == pytest.approx(seconds["compile"] + seconds["run"], abs=0.01)
     lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
     assert [(line["stage"], line["step"], line["run"]) for line in lines[:3]] == [
         ("first", 4, "seed 0"), ("first", 4, "seed 1"), ("first", 8, "seed 0")]
@@ -139,10 +140,11 @@ def test_a_finished_run_that_is_resumed_shows_itself_again(finished):
     cwd, out = finished
     newest = (cwd / "runs" / "tiny" / "latest").resolve()
     (cwd / "runs" / "tiny" / "latest").unlink()  # as if killed after the summary and before the pointer
-    code, again, err = command.run("tiny", "--resume", f"runs/tiny/{newest.name}", cwd=cwd)
-    assert code == 0, err
-    assert again.split("error")[1].splitlines()[0] == out.split("error")[1].splitlines()[0]
-    assert (cwd / "runs" / "tiny" / "latest").resolve() == newest
+    for name in (newest.name, "latest", newest):
+        code, again, err = command.run("tiny", "--resume", Path("runs/tiny") / name, cwd=cwd)
+        assert code == 0, err
+        assert again.split("error")[1].splitlines()[0] == out.split("error")[1].splitlines()[0]
+        assert (cwd / "runs" / "tiny" / "latest").resolve() == newest
 
 
 def test_resume_without_a_value_finds_the_newest_unfinished_run(tmp_path):

@@ -30,14 +30,9 @@ def _scaled(params, factor):
     return jax.tree.map(lambda leaf: leaf * factor, params)
 
 
-def _without_rows(batch):
-    if isinstance(batch, svdpp.SvdppBatch):
-        return batch._replace(ratings=_without_rows(batch.ratings))
-    return batch._replace(weight=jnp.zeros_like(batch.weight))
-
-
 def _case(loss, params, batch, refused=(), **keywords):
-    extremes = ((_scaled(params, 1e4), batch), (_scaled(params, 0.0), batch), (params, _without_rows(batch)))
+    no_rows = batch._replace(weight=jnp.zeros_like(batch.weight))
+    extremes = ((_scaled(params, 1e4), batch), (_scaled(params, 0.0), batch), (params, no_rows))
     refused = tuple((ValueError, words, lambda wrong=wrong: loss(params, batch._replace(**wrong), **keywords))
                     for words, wrong in refused)
     return Case(loss, params, batch, keywords, extremes, refused)
@@ -49,7 +44,7 @@ CASES = (
     _case(losses.biased_squared_error, PARAMS, RATINGS, [("one shape for user, item", {"item": SHORT})], l2=0.1),
     _case(losses.svdpp_squared_error, SVDPP, HISTORIES, [("one shape for item, rating", {"item": SHORT})],
           l2=0.1, implicit_l2=0.1),
-    _case(svdpp.map_error, SVDPP, svdpp.SvdppBatch(RATINGS, PENALTIES)),
+    _case(svdpp.map_error, SVDPP, RATINGS, penalties=PENALTIES),
     _case(losses.implicit_squared_error, PARAMS, RATINGS, [("one shape for user, item", {"user": SHORT})], l2=0.1),
     _case(losses.bpr, PARAMS, TRIPLETS, [("one shape for user, positive", {"negative": SHORT})], l2=0.1),
     _case(losses.sampled_softmax, PARAMS, SOFTMAX, [("one shape for negatives, log_q", {"log_q": jnp.zeros((3, 6))})],

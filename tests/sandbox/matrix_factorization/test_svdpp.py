@@ -1,5 +1,7 @@
 """SVD++ on batches of whole users: the same loss and gradient as by histories, and nothing lost in the dealing."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,10 +14,20 @@ from sandbox.identities import relative_error
 from sandbox.matrix_factorization import losses, svdpp
 from sandbox.matrix_factorization.losses import Histories, SvdppParams
 from sandbox.matrix_factorization.model import Ratings, init, predict
-from sandbox.matrix_factorization.svdpp import SvdppBatch
 from sandbox.training import chunk_of, init_state, step_of
 
 U, I, D, N = 5, 7, 3, 16
+
+
+class Given(NamedTuple):
+    """Ratings and penalties, to be carried together."""
+
+    ratings: Ratings
+    penalties: SvdppParams
+
+
+def map_error(params, given):
+    return svdpp.map_error(params, given.ratings, penalties=given.penalties)
 
 
 def some_ratings(dtype=np.float64):
@@ -51,7 +63,7 @@ def some_penalties(ratings, **changed):
 
 
 def value_and_grad(params, batch):
-    return jax.jit(jax.value_and_grad(lambda p: svdpp.map_error(p, batch)[0]))(params)
+    return jax.jit(jax.value_and_grad(lambda p: map_error(p, batch)[0]))(params)
 
 
 @pytest.mark.usefixtures("float64")
@@ -59,7 +71,7 @@ def test_without_penalties_it_is_the_loss_by_histories():
     ratings, params = some_ratings(), some_params()
     none = some_penalties(ratings, l2=0.0, bias_l2=0.0, implicit_l2=0.0)
     expected = jax.jit(jax.value_and_grad(lambda p: losses.svdpp_squared_error(p, by_history(ratings))[0]))(params)
-    assert relative_error(value_and_grad(params, SvdppBatch(ratings, none)), expected) < 1e-10
+    assert relative_error(value_and_grad(params, Given(ratings, none)), expected) < 1e-10
 
 
 @pytest.mark.usefixtures("float64")
@@ -73,8 +85,8 @@ def test_implied_params_predict_what_svdpp_predicts():
 @pytest.mark.usefixtures("float64")
 def test_penalties_are_those_of_a_loop():
     ratings, params = some_ratings(), some_params()
-    batch = SvdppBatch(ratings, some_penalties(ratings))
-    error = svdpp.map_error(params, batch)[1].error
+    batch = Given(ratings, some_penalties(ratings))
+    error = map_error(params, batch)[1].error
     total = np.sum(ratings.weight * error**2)
     for ids, size, bias, factors in ((ratings.user, U, params.explicit.user_bias, params.explicit.user_factors),
                                      (ratings.item, I, params.explicit.item_bias, params.explicit.item_factors)):
@@ -82,15 +94,15 @@ def test_penalties_are_those_of_a_loop():
             count = max(np.sum(ratings.weight[ids == row]), 1)
             total += np.sqrt(count) * (0.2 * bias[row] ** 2 + 0.3 * np.sum(factors[row] ** 2))
     total += 0.5 * np.sum(params.implicit_factors**2)
-    np.testing.assert_allclose(svdpp.map_error(params, batch)[0], total / np.sum(ratings.weight), rtol=1e-12)
+    np.testing.assert_allclose(map_error(params, batch)[0], total / np.sum(ratings.weight), rtol=1e-12)
 
 
 @pytest.mark.usefixtures("float64")
 def test_finite_differences():
     ratings = some_ratings()
-    batch = SvdppBatch(ratings, some_penalties(ratings))
+    batch = Given(ratings, some_penalties(ratings))
     flat, unravel = ravel_pytree(some_params())
-    loss = jax.jit(lambda z: svdpp.map_error(unravel(z), batch)[0])
+    loss = jax.jit(lambda z: map_error(unravel(z), batch)[0])
     check_grads(loss, (flat,), order=2, modes="rev", rtol=1e-5)
 
 
@@ -100,8 +112,8 @@ def test_padding_changes_neither_value_nor_gradient():
     penalties = some_penalties(ratings)
     absurd = Ratings([0, -7, 10**6], [-7, 2, 10**6], [1e9, -1e9, 1e9], [0.0, 0.0, 0.0])
     padded = Ratings(*map(np.append, ratings, absurd))
-    assert relative_error(value_and_grad(params, SvdppBatch(padded, penalties)),
-                          value_and_grad(params, SvdppBatch(ratings, penalties))) < 1e-12
+    assert relative_error(value_and_grad(params, Given(padded, penalties)),
+                          value_and_grad(params, Given(ratings, penalties))) < 1e-12
 
 
 @pytest.mark.parametrize("num_groups", [1, 2, 3, U + 1])
@@ -130,7 +142,7 @@ def test_groups_by_their_weight_average_to_the_whole():
     ratings, params = some_ratings(), some_params()
     penalties = some_penalties(ratings)
     groups = svdpp.group_users(ratings, num_groups=2)
-    values = jax.jit(jax.vmap(lambda group: svdpp.map_error(params, SvdppBatch(group, penalties))[0]))
+    values = jax.jit(jax.vmap(lambda group: map_error(params, Given(group, penalties))[0]))
     parts, whole = values(groups), values(Ratings(*(leaf[None] for leaf in ratings)))
     np.testing.assert_allclose(np.average(parts, weights=groups.weight.sum(axis=1)), whole[0], rtol=1e-12)
 
@@ -168,10 +180,10 @@ def test_what_was_rated_tells_what_will_be_liked():
                     np.append(rating[heard], np.full(users, 3.0)).astype(np.float32),
                     np.ones(heard.sum() + users, np.float32))
     sizes = {"num_users": users, "num_items": films + 2}
-    batch = SvdppBatch(known, svdpp.penalties(known, **sizes, l2=0.5, bias_l2=0.5, implicit_l2=0.1))
+    batch = Given(known, svdpp.penalties(known, **sizes, l2=0.5, bias_l2=0.5, implicit_l2=0.1))
     params = SvdppParams(init(jax.random.key(0), **sizes, rank=2, mean=3.0), jnp.zeros((films + 2, 2)))
     optimizer = optax.adam(0.05)
-    chunk = jax.jit(chunk_of(step_of(svdpp.map_error, optimizer, lambda key, data: data), 200))
+    chunk = jax.jit(chunk_of(step_of(map_error, optimizer, lambda key, data: data), 200))
     trained = chunk(init_state(params, optimizer, jax.random.key(1)), batch)
     assert trained.metrics["loss"][-1] < 0.2 * trained.metrics["loss"][0]
     asked = user >= users - silent
