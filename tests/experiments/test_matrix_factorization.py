@@ -74,7 +74,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(finished, tmp_path)
     (("--burn-in", 500), "--burn-in must be 0 to"),
     (("--liked", 100), "--liked 100: a fold has no such rating"),
     (("--dataset", "netflix"), "--dataset must be embedded, movielens-100k"),
-    (("--dataset", "absent.csv"), "--dataset absent.csv: there is no such file"),
+    (("--dataset", "absent.csv"), "--dataset absent.csv: No such file"),
 ])
 def test_wrong_flags_are_refused(flags, words, tmp_path):
     code, _, err = command.run("matrix_factorization", *flags, cwd=tmp_path)

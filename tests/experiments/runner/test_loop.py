@@ -39,7 +39,7 @@ def test_a_stage_whose_runs_all_fail_ends_there_and_stays_so_when_resumed(tmp_pa
 
 def test_other_data_are_refused(tmp_path):
     take(RunConfig(out=tmp_path / "run"), [("a", good)], data="one")
-    with pytest.raises(UserError, match="the data of .* have changed since it began"):
+    with pytest.raises(UserError, match=r"the data of .* have changed since it began"):
         take(RunConfig(resume=tmp_path / "run"), [("a", good)], data="another")
 
 
