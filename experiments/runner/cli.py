@@ -20,7 +20,7 @@ from experiments.runner import directory
 from experiments.runner.config import RunConfig, configure
 from experiments.runner.errors import Interrupted, UserError
 from experiments.runner.progress import console, say
-from experiments.runner.result import Result, metrics_table, show
+from experiments.runner.result import Result, after_table, metrics_table, show
 from experiments.runner.run import parse_mesh
 
 USAGE = """usage: python -m experiments NAME [flags]     flags of one: python -m experiments NAME --help
@@ -147,7 +147,8 @@ def _run_all(flags: Sequence[str]) -> int:
         say("")
     console.print(metrics_table([result.summary for result in results]))
     for result in results:
-        say(str(result.directory))
+        for line in after_table(result):
+            say(line)
     return NOT_FINITE if any(result.failures for result in results) else 0
 
 

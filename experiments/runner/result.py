@@ -48,19 +48,24 @@ def as_text(result: Result, width: int = 110) -> str:
 
 def show(result: Result, console: Console) -> None:
     """Print the closing page: metrics beside published values, a sample, times, failures, files."""
-    seconds = result.summary["seconds"]
-    stages = ", ".join(f"{name} {seconds[name]:.1f}" for name in seconds if name not in ("compile", "run", "total"))
     console.print(_title(result.summary), style="bold")
     console.print(metrics_table([result.summary]))
-    for line in (
+    for line in after_table(result):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def after_table(result: Result) -> list[str]:
+    """What the closing page says below its table."""
+    seconds = result.summary["seconds"]
+    stages = ", ".join(f"{name} {seconds[name]:.1f}" for name in seconds if name not in ("compile", "run", "total"))
+    return [
         *([result.sample, ""] if result.sample else []),
         f"{seconds['total']:.1f} s: compiling {seconds['compile']:.1f}, running {seconds['run']:.1f}",
         f"  {stages}",
         *(f"NOT FINITE: {failure}" for failure in result.failures),
         str(result.directory),
         *(f"  {path.relative_to(result.directory)}" for path in result.figures.values()),
-    ):
-        console.print(line, markup=False, soft_wrap=True)
+    ]
 
 
 def metrics_table(summaries: list[dict[str, Any]]) -> Table:

@@ -56,7 +56,7 @@ def run(config=None):
         for stage in ("first", "second"):
             state, _ = train(run, stage, step_of(loss, optimizer, sample), state, bad_key, num_steps=config.num_steps,
                              chunk_steps=4, labels=[f"seed {seed}" for seed in seeds])
-        error = np.asarray(jnp.linalg.norm(state.params["w"] - TARGET, axis=1))
+        error = np.asarray(jnp.linalg.norm(state.params["w"] - TARGET[None], axis=1))
         return finish(run, metrics={"error": error}, reference={"error": Reference(0.5, "a guess")},
                       drawn={"nothing": Figure(figsize=(1, 1))}, learned={"w": state.params["w"]},
                       model=state.params["w"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import experiments
-from experiments.runner import checkpoints
+from experiments.runner import checkpoints, cli
 from tests.experiments import command
 
 pytestmark = pytest.mark.slow
@@ -182,6 +182,15 @@ def test_wrong_words_are_refused_with_the_right_ones(tmp_path):
     refused(command.run("tiny", "--mesh", "data", cwd=tmp_path), "--mesh must read like data=4")
     refused(command.run("tiny", "--mesh", "data=0", cwd=tmp_path), "--mesh: a mesh needs axes of size 1 or more")
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs" / "tiny").glob("*/summary.json"))
+
+
+def test_all_runs_every_experiment_and_ends_with_one_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(experiments, "__path__", [*experiments.__path__, str(Path(command.__file__).parent / "extra")])
+    monkeypatch.setattr(experiments, "names", lambda: ("tiny",))
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["--all", "--num-steps", "4"]) == 0
+    out = capsys.readouterr().out
+    assert "│ error  │" in out and "figures/nothing.png" in out and out.count("a guess") == 1
 
 
 def test_help_tells_every_flag(tmp_path):
