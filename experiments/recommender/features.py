@@ -14,6 +14,7 @@ from experiments.runner.progress import bar
 from experiments.runner.run import Run
 from sandbox.matrix_factorization import factorization_machine, fields
 from sandbox.matrix_factorization.conjugate import Hyperprior
+from sandbox.matrix_factorization.posterior import State
 from sandbox.matrix_factorization.set_features import set_basis
 
 DAY_SECONDS = 86_400
@@ -24,7 +25,7 @@ _set_basis = jax.jit(set_basis, static_argnames=("num_rows", "num_columns", "siz
 
 
 def sample_features(run: Run, folds: Sequence[Fold], ratings: Problem, *, rank: int, sweeps: int, burn_in: int,
-                    set_size: int) -> factorization_machine.State:
+                    set_size: int) -> State:
     """A Gibbs chain of the factorization machine for each run.
 
     Args:

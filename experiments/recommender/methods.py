@@ -13,10 +13,10 @@ from experiments.runner.loop import begin, train
 from experiments.runner.run import Run
 from sandbox.matrix_factorization import als, gibbs, init, metrics, serving
 from sandbox.matrix_factorization.model import Params, Ratings
-from sandbox.matrix_factorization.posterior import Predictive
+from sandbox.matrix_factorization.posterior import Predictive, State
 
 
-def sample_posterior(run: Run, stage: str, ratings: Problem, *, rank: int, sweeps: int, burn_in: int) -> gibbs.State:
+def sample_posterior(run: Run, stage: str, ratings: Problem, *, rank: int, sweeps: int, burn_in: int) -> State:
     """A Gibbs chain for each run; the average of its predictions is what counts."""
     def step(chain, data, test):
         chain, values = gibbs.sweep(chain, data, problem.pairs(test), burn_in=burn_in)
@@ -47,7 +47,7 @@ def fit_implicit(run: Run, chosen: Sequence[tuple[Ratings, Ratings]], *, num_use
     return params, [ranking.evaluate(problem.one_run(params, k), *pair) for k, pair in enumerate(chosen)]
 
 
-def compare_ranks(run: Run, one_fold: Problem, chains: gibbs.State, ranks: Sequence[int], *, rank: int,
+def compare_ranks(run: Run, one_fold: Problem, chains: State, ranks: Sequence[int], *, rank: int,
                   **settings: int) -> dict[int, float]:
     """Test RMSE of the first fold by rank, the one of the chains at hand among them."""
     def error(other: int) -> float:

@@ -14,8 +14,8 @@ from experiments.recommender.recommender import Recommender
 from experiments.runner import metrics
 from experiments.runner.progress import say
 from experiments.runner.run import Run
-from sandbox.matrix_factorization import gibbs, serving
-from sandbox.matrix_factorization.posterior import std
+from sandbox.matrix_factorization import serving
+from sandbox.matrix_factorization.posterior import State, std
 
 
 def say_unseen(folds: Sequence[Fold]) -> None:
@@ -39,7 +39,7 @@ def by_seed(num_seeds: int, folds: Sequence[Fold], ratings: Problem, predicted: 
     return means | {f"{name}_fold1": by_fold[name][:, 0] for name in predicted}
 
 
-def draw(run: Run, ratings: Problem, chain: gibbs.State, recommender: Recommender, by_rank: dict[int, float],
+def draw(run: Run, ratings: Problem, chain: State, recommender: Recommender, by_rank: dict[int, float],
          floor: float | None) -> dict[str, Figure]:
     """The three figures."""
     real = ratings.test.weight[0] > 0

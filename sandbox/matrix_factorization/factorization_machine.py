@@ -20,7 +20,7 @@ from sandbox.matrix_factorization.conjugate import (
 )
 from sandbox.matrix_factorization.fields import Data
 from sandbox.matrix_factorization.model import rows
-from sandbox.matrix_factorization.posterior import Kept, Predictive
+from sandbox.matrix_factorization.posterior import Kept, State
 from sandbox.matrix_factorization.ragged import take
 from sandbox.matrix_factorization.set_features import draw_set_prior
 from sandbox.reductions import weighted_mean
@@ -41,16 +41,6 @@ class Sample(NamedTuple):
     priors: tuple[Gaussian, ...]
     set_precisions: tuple[jax.Array, ...]
     noise_precision: jax.Array
-
-
-class State(NamedTuple):
-    """A chain: its key, the number of sweeps done, the current sample, and what it remembers."""
-
-    key: jax.Array
-    step: jax.Array
-    sample: Sample
-    predictive: Predictive
-    kept: Kept
 
 
 def start(key: jax.Array, data: Data, *, sizes: Sequence[int], rank: int, num_queries: int,

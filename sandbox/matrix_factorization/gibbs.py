@@ -20,7 +20,7 @@ from sandbox.matrix_factorization.conjugate import (
     squared_error,
 )
 from sandbox.matrix_factorization.model import Params, Ratings
-from sandbox.matrix_factorization.posterior import Kept, Predictive
+from sandbox.matrix_factorization.posterior import Kept, State
 from sandbox.matrix_factorization.ragged import Block, take
 from sandbox.reductions import weighted_mean
 
@@ -45,16 +45,6 @@ class Sample(NamedTuple):
     users: Gaussian
     items: Gaussian
     noise_precision: jax.Array
-
-
-class State(NamedTuple):
-    """A chain: its key, the number of sweeps done, the current sample, and what it remembers."""
-
-    key: jax.Array
-    step: jax.Array
-    sample: Sample
-    predictive: Predictive
-    kept: Kept
 
 
 def start(key: jax.Array, data: Data, *, num_users: int, num_items: int, rank: int, num_pairs: int,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-__all__ = ["Kept", "Predictive", "add", "empty_kept", "empty_predictive", "keep", "moments", "std"]
+__all__ = ["Kept", "Predictive", "State", "add", "empty_kept", "empty_predictive", "keep", "moments", "std"]
 
 
 class Predictive(NamedTuple):
@@ -26,6 +26,16 @@ class Kept(NamedTuple):
 
     count: jax.Array  # pyright: ignore[reportIncompatibleMethodOverride]
     samples: Any
+
+
+class State(NamedTuple):
+    """A chain: its key, the number of sweeps done, the current sample, and what it remembers."""
+
+    key: jax.Array
+    step: jax.Array
+    sample: Any
+    predictive: Predictive
+    kept: Kept
 
 
 def empty_predictive(size: int, dtype=jnp.float32) -> Predictive:
