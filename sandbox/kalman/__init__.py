@@ -1,0 +1,40 @@
+"""Sensor fusion: x̂ = f(x), P = F P Fᵀ + Q; then K = P Hᵀ (H P Hᵀ + R)⁻¹, with F = ∂f/∂x and H = ∂h/∂x by jax.jacfwd.
+
+model, track: what is given. motion, sensors, models: functions to make a model of, and two made ones.
+filter, smoother, parallel: what to do with it; covariance and square_root are the two forms of their moves.
+losses, derivatives, identities: the likelihood, its calculus by hand, and the proof. consistency: NIS, NEES.
+"""
+
+from sandbox.kalman import (
+    consistency,
+    covariance,
+    derivatives,
+    filter,
+    identities,
+    innovation,
+    linearise,
+    losses,
+    model,
+    models,
+    motion,
+    parallel,
+    sensors,
+    simulate,
+    small,
+    smoother,
+    square_root,
+    track,
+)
+from sandbox.kalman.filter import Filtered, extended_kalman_filter
+from sandbox.kalman.losses import Tracks, negative_log_likelihood
+from sandbox.kalman.model import Factored, Gaussian, Model, check_noise, linear_model
+from sandbox.kalman.smoother import Smoothed, extended_smoother, iterated_smoother
+from sandbox.kalman.track import Track, check_track
+
+__all__ = [
+    "Factored", "Filtered", "Gaussian", "Model", "Smoothed", "Track", "Tracks", "check_noise", "check_track",
+    "consistency", "covariance", "derivatives", "extended_kalman_filter", "extended_smoother", "filter",
+    "identities", "innovation", "iterated_smoother", "linear_model", "linearise", "losses", "model", "models",
+    "motion", "negative_log_likelihood", "parallel", "sensors", "simulate", "small", "smoother", "square_root",
+    "track",
+]
