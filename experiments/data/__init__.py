@@ -1,9 +1,10 @@
 """Data on the host: found, fetched, checked and read into numpy arrays."""
 
-from experiments.data import embedded_ratings, movielens
-from experiments.data.delimited import DataError
+from experiments.data import embedded_ratings, embedded_track, lidar_radar, movielens, range_beacons
+from experiments.data.errors import DataError
 from experiments.data.rating_files import read_folds, read_table
 from experiments.data.ratings import Fold, RatingTable, Unseen, k_folds, unseen
+from experiments.data.recordings import Recording, track
 from experiments.data.sources import Dataset, DataUnavailable, locate
 
 __all__ = [
@@ -12,12 +13,17 @@ __all__ = [
     "Dataset",
     "Fold",
     "RatingTable",
+    "Recording",
     "Unseen",
     "embedded_ratings",
+    "embedded_track",
     "k_folds",
+    "lidar_radar",
     "locate",
     "movielens",
+    "range_beacons",
     "read_folds",
     "read_table",
+    "track",
     "unseen",
 ]

@@ -7,16 +7,18 @@ from typing import Annotated
 
 import tyro
 
-from experiments.data import DataError, DataUnavailable, movielens
+from experiments.data import DataError, DataUnavailable, lidar_radar, movielens, range_beacons
 from experiments.runner.progress import say
+
+RECORDINGS = {"lidar-radar": lidar_radar.load, "range-beacons": range_beacons.load}
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """Fetch real data sets where they are not at hand, and read each once to see that it is whole."""
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional] = ("movielens-100k",)
-    """Data sets: movielens-100k, -1m, -10m, -20m, -25m, -latest-small."""
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = ("movielens-100k", *RECORDINGS)
+    """Data sets: lidar-radar, range-beacons, movielens-100k, -1m, -10m, -20m, -25m, -latest-small."""
     data_dir: Path | None = None
     """Where to look first, and where to put them. Without it: $SANDBOX_DATA, then the user's cache."""
 
@@ -26,14 +28,28 @@ def main(options: Options) -> int:
     failed = 0
     for name in options.names:
         try:
-            table = movielens.load(name, options.data_dir)
+            summary = _summary(name, options.data_dir)
         except (DataError, DataUnavailable, ValueError) as error:
             print(f"error: {error}", file=sys.stderr)
             failed += 1
         else:
-            films, users = len(table.item_ids), len(table.user_ids)
-            say(f"{name}: {len(table.rating):,} ratings of {films:,} films by {users:,} users")
+            say(f"{name}: {summary}")
     return 2 if failed else 0
+
+
+def _summary(name: str, data_dir: Path | None) -> str:
+    """What a data set holds, having read all of it."""
+    if name in RECORDINGS:
+        recording = RECORDINGS[name](data_dir)
+        seconds = recording.time_seconds[-1] - recording.start_seconds
+        num_measured = int(recording.mask.any(axis=1).sum())
+        return f"{seconds:.0f} s, {num_measured:,} measurements by {', '.join(recording.sensors)}"
+    if name not in movielens.EDITIONS:
+        known = ", ".join([*RECORDINGS, *movielens.EDITIONS])
+        raise ValueError(f"a data set is one of {known}; got {name!r}")
+    table = movielens.load(name, data_dir)
+    films, users = len(table.item_ids), len(table.user_ids)
+    return f"{len(table.rating):,} ratings of {films:,} films by {users:,} users"
 
 
 if __name__ == "__main__":

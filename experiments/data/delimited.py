@@ -8,12 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.data.errors import DataError
+
 FIELDS = ("user", "item", "rating", "timestamp")
 UNIT_SEPARATOR = "\x1f"
-
-
-class DataError(ValueError):
-    """Bad data; the message begins with FILE:LINE."""
 
 
 class Layout(NamedTuple):

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pooch
@@ -24,12 +25,14 @@ class Dataset(NamedTuple):
     url: the folder of the downloads, with its last slash.
     checksums: of each download, "algorithm:hex" or plain sha256; None for one that its home replaces
       from time to time, which is therefore never downloaded unasked.
+    names_at_home: of downloads whose home has them under another name.
     """
 
     name: str
     folder: str
     url: str
     checksums: Mapping[str, str | None]
+    names_at_home: Mapping[str, str] = MappingProxyType({})
 
 
 def locate(dataset: Dataset, filename: str, data_dir: str | Path | None = None) -> Path:
@@ -82,6 +85,7 @@ def _download(dataset: Dataset, filename: str, home: Path) -> None:
         path=home if archive else home / dataset.folder,
         base_url=dataset.url,
         registry={remote: checksum},
+        urls={remote: dataset.url + dataset.names_at_home.get(remote, remote)},
         retry_if_failed=RETRIES,
     )
     fetched = Path(shelf.fetch(remote))
@@ -111,6 +115,8 @@ def _how_to_get(dataset: Dataset, filename: str, roots: list[Path], home: Path, 
     looked = ", ".join(str(root / dataset.folder) for root in roots)
     verb = "unpack it in" if remote.endswith(".zip") else "put it in"
     where = home if remote.endswith(".zip") else home / dataset.folder
+    name_at_home = dataset.names_at_home.get(remote, remote)
+    renamed = "" if name_at_home == remote else f" as {remote}"
     return (f"{dataset.name}: {filename} is in none of {looked}. {reason}\n"
-            f"Fetch {dataset.url}{remote} and {verb} {where}, or name the directory that has "
+            f"Fetch {dataset.url}{name_at_home} and {verb} {where}{renamed}, or name the directory that has "
             f"{dataset.folder}/ by --data-dir or $SANDBOX_DATA; --dataset embedded needs nothing.")

@@ -93,6 +93,14 @@ def test_a_plain_file_is_fetched_into_the_given_folder(tmp_path, server):
     assert locate(dataset, "plain.txt", tmp_path / "given").parent == tmp_path / "given" / "toy"
 
 
+def test_a_file_with_another_name_at_home(server):
+    root, url = server
+    dataset = toy(url, sha256(root / "plain.txt"), remote="mine.txt")._replace(names_at_home={"mine.txt": "plain.txt"})
+    assert locate(dataset, "mine.txt").read_bytes() == CONTENT
+    with pytest.raises(DataUnavailable, match=r"Fetch http://127\.0\.0\.1:9/plain\.txt and put it in .* as mine\.txt"):
+        locate(dataset._replace(url="http://127.0.0.1:9/", folder="other"), "mine.txt")
+
+
 def test_a_wrong_checksum_is_thrown_away_and_said(tmp_path, server):
     with pytest.raises(DataUnavailable, match="wrong checksum and was thrown away"):
         locate(toy(server[1]), "u.data")
