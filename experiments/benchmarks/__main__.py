@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("matrix_factorization",)
+BENCHMARKS = ("matrix_factorization", "kalman")
 
 
 def main(arguments: list[str]) -> int:

@@ -5,9 +5,6 @@ so that its peak memory is its own; the peers run under an interpreter that has 
 since they pin other versions. Times are wall seconds.
 """
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,12 +17,10 @@ import tyro
 from rich.table import Table
 
 from experiments.benchmarks.pairs import zipf_pairs
+from experiments.benchmarks.sides import against, is_there, run_side
 from experiments.data import embedded_ratings, movielens
 from experiments.data.ratings import Fold
 from experiments.runner.progress import console
-
-PEERS = Path(__file__).with_name("peers.py")
-OURS = ("-m", "experiments.benchmarks.ours")
 
 
 @dataclass(frozen=True)
@@ -109,8 +104,8 @@ def fit_table(report: Mapping[str, Any], config: Config) -> Table:
     fold = [_median_fold(side) if side else None for side in (ours, peer)]
     every = [_median_total(side) if side else None for side in (ours, peer)]
     table.add_row("test RMSE", f"{ours['rmse']:.4f}", f"{peer['rmse']:.4f}" if peer else "-", "")
-    _add(table, "seconds a fold, compiled", *fold)
-    _add(table, "seconds all folds, compilation counted", ours["compile_seconds"] + every[0], every[1])
+    table.add_row("seconds a fold, compiled", *against(*fold))
+    table.add_row("seconds all folds, compilation counted", *against(ours["compile_seconds"] + every[0], every[1]))
     return table
 
 
@@ -120,8 +115,9 @@ def sweep_table(report: Mapping[str, Any], name: str, case: Mapping[str, Any]) -
     title = f"one sweep, {name}: {len(case['user']):,} pairs, {case['num_users']:,} users"
     table = Table("", "implicit ALS", "implicit's", "ratio", title=title)
     ours, peer = report["ours"], report.get("peers")
-    _add(table, "seconds a sweep", median(ours["seconds"]), median(peer["seconds"]) if peer else None)
-    _add(table, "peak memory, GB", ours["peak_bytes"] / 1e9, peer["peak_bytes"] / 1e9 if peer else None)
+    seconds = [median(side["seconds"]) if side else None for side in (ours, peer)]
+    table.add_row("seconds a sweep", *against(*seconds))
+    table.add_row("peak memory, GB", *against(*(side["peak_bytes"] / 1e9 if side else None for side in (ours, peer))))
     table.add_row("of it temporaries, GB", f"{ours['temporary_bytes'] / 1e9:.3f}", "-", "")
     table.add_row("seconds to pack", f"{ours['pack_seconds']:.3f}", "-", "")
     table.add_row("seconds to compile", f"{ours['compile_seconds']:.3f}", "-", "")
@@ -130,16 +126,10 @@ def sweep_table(report: Mapping[str, Any], name: str, case: Mapping[str, Any]) -
 
 
 def _both_sides(config, task, path, *, ours, peers):
-    report = {"ours": _run([sys.executable, *OURS], task, path, ours)}
-    if config.peers_python and Path(config.peers_python).exists():
-        report["peers"] = _run([config.peers_python, str(PEERS)], task, path, peers)
+    report = {"ours": run_side("matrix_factorization_ours", task, path, ours)}
+    if is_there(config.peers_python):
+        report["peers"] = run_side("matrix_factorization_peers", task, path, peers, python=config.peers_python)
     return report
-
-
-def _run(command, task, path, options):
-    command = [*command, task, str(path), json.dumps(options)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def _median_fold(side):
@@ -148,10 +138,6 @@ def _median_fold(side):
 
 def _median_total(side):
     return median(sum(folds) for folds in side["seconds"])
-
-
-def _add(table, label, ours, peer):
-    table.add_row(label, f"{ours:.3f}", *((f"{peer:.3f}", f"{peer / ours:.1f} x") if peer else ("-", "")))
 
 
 if __name__ == "__main__":

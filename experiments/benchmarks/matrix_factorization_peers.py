@@ -1,18 +1,14 @@
-"""The peers' half of the benchmark, for an interpreter that has only them: python peers.py TASK FILE OPTIONS.
-
-FILE is an npz, OPTIONS and the one printed line are JSON: the protocol that ours.py speaks as well.
-"""
+"""Surprise's and implicit's half of the recommenders' benchmark, for an interpreter that has them."""
 
 # pyright: reportMissingImports=false
-import json
 import os
-import resource
-import sys
 import time
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # implicit runs its own threads, and asks for this
 
 import numpy as np
+
+from experiments.benchmarks.side import serve
 
 
 def fit_ratings(file, *, repeats):
@@ -56,9 +52,4 @@ def sweep_pairs(file, *, rank, sweeps):
 
 
 if __name__ == "__main__":
-    task, path, options = sys.argv[1:]
-    run = {"fit_ratings": fit_ratings, "sweep_pairs": sweep_pairs}[task]
-    with np.load(path) as archive:
-        report = run(dict(archive), **json.loads(options))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps(report | {"peak_bytes": peak}))
+    serve({"fit_ratings": fit_ratings, "sweep_pairs": sweep_pairs})

@@ -1,18 +1,13 @@
-"""Our half, in a process of its own: python -m experiments.benchmarks.ours TASK FILE OPTIONS.
+"""Our half of the recommenders' benchmark."""
 
-FILE is an npz, OPTIONS and the one printed line are JSON: the protocol that peers.py speaks as well.
-"""
-
-import json
 import os
-import resource
-import sys
 import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.benchmarks.side import compiled, serve, timed
 from sandbox.matrix_factorization import als
 from sandbox.matrix_factorization.model import Ratings, init, predict
 from sandbox.sharding import make_mesh, place_batch, replicate
@@ -31,22 +26,21 @@ def fit_ratings(file, *, rank, sweeps, l2, bias_l2, repeats):
         return jax.lax.fori_loop(0, sweeps, lambda _, params: als.explicit_sweep(
             params, data, l2=l2, bias_l2=bias_l2), start._replace(mean=mean))
 
-    clock = time.perf_counter()
-    fit = jax.jit(fit).lower(data[0]).compile()
-    compile_seconds = time.perf_counter() - clock
-    timed = [[_timed(fit, one) for one in data] for _ in range(repeats)]
+    compile_seconds, fit = compiled(fit, data[0])
+    runs = [[timed(fit, one) for one in data] for _ in range(repeats)]
     rmse = []
-    for k, (_, params) in enumerate(timed[0]):
+    for k, (_, params) in enumerate(runs[0]):
         user, item, rating = file[f"test{k}"].T
         prediction = predict(params, user.astype(int), item.astype(int))
         low, high = file["scale"]
         rmse.append(float(np.sqrt(np.mean((np.clip(prediction, low, high) - rating) ** 2))))
     return {"compile_seconds": compile_seconds, "rmse": float(np.mean(rmse)),
-            "seconds": [[seconds for seconds, _ in fold] for fold in timed]}
+            "seconds": [[seconds for seconds, _ in fold] for fold in runs]}
 
 
 def sweep_pairs(file, *, rank, sweeps):
     """Implicit ALS, the rows shared among all cores: seconds to compile and to pack, seconds a sweep."""
+    jax.config.update("jax_num_cpu_devices", os.cpu_count())
     sizes, count = _sizes(file), len(file["user"])
     mesh = make_mesh({"data": jax.device_count()})
     one = np.ones(count, np.float32)
@@ -59,13 +53,11 @@ def sweep_pairs(file, *, rank, sweeps):
     pack_seconds = time.perf_counter() - clock
     del packed
     params = replicate(mesh, init(jax.random.key(0), rank=rank, **sizes))
-    clock = time.perf_counter()
-    sweep = jax.jit(lambda params, data: als.implicit_sweep(
-        params, data, unobserved_weight=0.1, l2=0.1, power=0.75, mesh=mesh)).lower(params, data).compile()
-    compile_seconds = time.perf_counter() - clock
+    compile_seconds, sweep = compiled(lambda params, data: als.implicit_sweep(
+        params, data, unobserved_weight=0.1, l2=0.1, power=0.75, mesh=mesh), params, data)
     seconds = []
     for _ in range(sweeps):
-        elapsed, params = _timed(sweep, params, data)
+        elapsed, params = timed(sweep, params, data)
         seconds.append(elapsed)
     memory = sweep.memory_analysis()
     return {"pack_seconds": pack_seconds, "compile_seconds": compile_seconds, "seconds": seconds,
@@ -82,18 +74,5 @@ def _sizes(file):
     return {"num_users": int(file["num_users"]), "num_items": int(file["num_items"])}
 
 
-def _timed(function, *arguments):
-    clock = time.perf_counter()
-    result = jax.block_until_ready(function(*arguments))
-    return time.perf_counter() - clock, result
-
-
 if __name__ == "__main__":
-    task, path, options = sys.argv[1:]
-    if task == "sweep_pairs":
-        jax.config.update("jax_num_cpu_devices", os.cpu_count())
-    run = {"fit_ratings": fit_ratings, "sweep_pairs": sweep_pairs}[task]
-    with np.load(path) as archive:
-        report = run(dict(archive), **json.loads(options))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps(report | {"peak_bytes": peak}))
+    serve({"fit_ratings": fit_ratings, "sweep_pairs": sweep_pairs})
