@@ -104,13 +104,14 @@ def update_iterated(model: Model, params: Any, belief: Belief, row: Track, noise
     >>> update_iterated(model, None, Gaussian(jnp.zeros(1), one), row, noise, gate=jnp.array([0.0, 6.6]))[3]
     Array(False, dtype=bool)
     """
-    point, accepted = belief.mean, jnp.array(True)
-    for iteration in range(num_iterations):
-        updated, residual, spread = form.update(belief, observation_at(model, params, point, row, noise))
-        if gate is not None and iteration == 0:
-            first = form.innovation(residual, spread, row.mask)
-            accepted = first.nis <= gate[first.degrees]
-        point = updated.mean
+    def expanded_at(point: jax.Array):
+        return form.update(belief, observation_at(model, params, point, row, noise))
+
+    updated, residual, spread = expanded_at(belief.mean)
+    first = form.innovation(residual, spread, row.mask)
+    accepted = jnp.array(True) if gate is None else first.nis <= gate[first.degrees]
+    for _ in range(num_iterations - 1):
+        updated, residual, spread = expanded_at(updated.mean)
     if gate is not None:
         updated = jax.tree.map(lambda new, old: jnp.where(accepted, new, old), updated, belief)
     return updated, residual, spread, accepted

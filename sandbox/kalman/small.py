@@ -5,6 +5,9 @@ as sums of outer products they compile to vector code that fuses with what stand
 thousands under `vmap`; and no product of an accelerator's half-precise units is ever involved.
 """
 
+import functools
+from collections.abc import Iterable
+
 import jax
 import jax.numpy as jnp
 
@@ -26,8 +29,8 @@ def product(a: jax.Array, b: jax.Array) -> jax.Array:
     Array([[11.]], dtype=float32)
     """
     if b.ndim == 1:
-        return sum(a[:, k] * b[k] for k in range(len(b)))
-    return sum(a[:, k, None] * b[None, k] for k in range(len(b)))
+        return _total(a[:, k] * b[k] for k in range(len(b)))
+    return _total(a[:, k, None] * b[None, k] for k in range(len(b)))
 
 
 def product_transposed(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -41,7 +44,7 @@ def product_transposed(a: jax.Array, b: jax.Array) -> jax.Array:
     >>> product_transposed(jnp.array([[1.0, 2.0]]), jnp.array([[3.0, 4.0]]))
     Array([[11.]], dtype=float32)
     """
-    return sum(a[:, k, None] * b[None, :, k] for k in range(a.shape[1]))
+    return _total(a[:, k, None] * b[None, :, k] for k in range(a.shape[1]))
 
 
 def congruence(a: jax.Array, p: jax.Array) -> jax.Array:
@@ -184,6 +187,10 @@ def triangularize(a: jax.Array) -> jax.Array:
         a = a - column[:, None] * direction[None, :]
         columns.append(column)
     return jnp.stack(columns, axis=1)
+
+
+def _total(terms: Iterable[jax.Array]) -> jax.Array:
+    return functools.reduce(jnp.add, terms)
 
 
 def _lower(a: jax.Array) -> jax.Array:
