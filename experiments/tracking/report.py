@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from scipy.stats import chi2
 
 from experiments.tracking.problem import Problem, settled, truth
 from sandbox.kalman import Filtered, Smoothed, consistency
@@ -32,10 +33,16 @@ def _of_one(problem: Problem, filtered: Filtered, smoothed: Smoothed) -> dict[st
     else:
         values["rmse_position"] = rms(np.linalg.norm(filter_error[known], axis=1))
         values["smoothed_rmse_position"] = rms(np.linalg.norm(smoother_error[known], axis=1))
+    position_nees = _nees(filter_error[known, :2], np.asarray(filtered.updated.covariance)[known, :2, :2])
+    low, high = chi2.ppf([0.025, 0.975], 2)
+    values["nees_in_band"] = float(np.mean((position_nees >= low) & (position_nees <= high)))
     innovation = measured(filtered)
     values["nis_in_band"], values["innovation_autocorrelation"] = map(float, _judge(innovation))
     values["nats_per_track"] = -float(np.sum(np.asarray(innovation.log_likelihood, np.float64)))
     return values
+
+
+_nees = jax.jit(consistency.nees)
 
 
 @jax.jit

@@ -110,7 +110,7 @@ def range_beacons(landmarks: jax.Array, start: jax.Array, *, start_std: tuple[fl
 
     def observe(params: RangeBeaconParams, state, sensor):
         offset = state[:2] - jnp.asarray(landmarks)[sensor]
-        return beacon_range(offset, params.range_scale, params.range_bias[sensor])[None]
+        return beacon_range(offset, params.range_scale, jnp.asarray(params.range_bias)[sensor])[None]
 
     def prior(params: RangeBeaconParams, track: Track) -> Factored:
         dtype = params.log_range.dtype

@@ -165,8 +165,8 @@ def triangularize(a: jax.Array) -> jax.Array:
     """Lower-triangular L with L Lᵀ = A Aᵀ, by modified Gram–Schmidt on the rows of A.
 
     A Aᵀ is never formed, so that L keeps the digits that squaring would lose; of the two factors of
-    A = L Qᵀ only L is wanted, and it is as exact as Householder's. Rows of zeros, and whatever depends on
-    the rows above it, give zeros, with zero derivatives.
+    A = L Qᵀ only L is wanted, and it is as exact as Householder's. A row of zeros gives zeros, with zero
+    derivatives; of a row that depends on those above it rounding is left, and derivatives mean nothing.
 
     Args:
       a: (n, k).
