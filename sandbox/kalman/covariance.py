@@ -8,7 +8,7 @@ from sandbox.kalman.linearise import Observation, Transition
 from sandbox.kalman.model import Factored, Gaussian
 from sandbox.kalman.small import cholesky, congruence, inverse, product, product_transposed
 
-__all__ = ["begin", "innovation", "predict", "smooth", "smoother_gain", "update"]
+__all__ = ["begin", "predict", "smooth", "smoother_gain", "update"]
 
 
 def begin(prior: Factored) -> Gaussian:
@@ -37,7 +37,7 @@ def predict(belief: Gaussian, transition: Transition) -> Gaussian:
                     congruence(F, belief.covariance) + product_transposed(G, G))
 
 
-def update(belief: Gaussian, observation: Observation) -> tuple[Gaussian, jax.Array, jax.Array]:
+def update(belief: Gaussian, observation: Observation) -> tuple[Gaussian, Innovation]:
     """The belief given a measurement, in Joseph's form.
 
     S = H P Hᵀ + R,  K = P Hᵀ S⁻¹,  x = x̂ + K (z − ẑ),  P ← (I − K H) P (I − K H)ᵀ + K R Kᵀ,
@@ -47,7 +47,7 @@ def update(belief: Gaussian, observation: Observation) -> tuple[Gaussian, jax.Ar
     Args:
       belief: of n components. observation: M components, about any point.
     Returns:
-      Gaussian; (M,) z − ẑ; (M, M) S.
+      Gaussian, and Innovation.
     Source: Bar-Shalom, Li, Kirubarajan 2001, eq. 5.2.3-17.
 
     >>> from sandbox.kalman.linearise import Noise
@@ -64,21 +64,7 @@ def update(belief: Gaussian, observation: Observation) -> tuple[Gaussian, jax.Ar
     K = product(inverse(S), HP).T
     kept = jnp.eye(len(mean), dtype=P.dtype) - product(K, H)
     posterior = Gaussian(mean + product(K, residual), congruence(kept, P) + congruence(K, noise.covariance))
-    return posterior, residual, S
-
-
-def innovation(residual: jax.Array, S: jax.Array, measured: jax.Array) -> Innovation:
-    """The Innovation of an `update`, from what it returned.
-
-    Args:
-      residual: (M,). S: (M, M). measured: (M,) bool.
-    Returns:
-      Innovation.
-
-    >>> innovation(jnp.array([2.0]), jnp.array([[4.0]]), jnp.array([True])).nis
-    Array(1., dtype=float32)
-    """
-    return innovation_of(residual, cholesky(S), measured)
+    return posterior, innovation_of(residual, cholesky(S), noise.measured)
 
 
 def smoother_gain(belief: Gaussian, transition: Transition) -> tuple[jax.Array, Gaussian]:

@@ -62,27 +62,23 @@ def extended_kalman_filter(model: Model, params: Any, track: Track, *, num_itera
     if num_iterations < 1:
         raise ValueError(f"num_iterations must be at least 1, got {num_iterations}")
     start = form.begin(model.prior(params, track))
-    # Neither the noise nor an innovation's statistics steer the recursion: both are for all rows at once.
+    # The noise does not depend on the state: it is made for all rows at once, and the scan only reads it.
     noise = jax.vmap(lambda sensor, mask: noise_of(model, params, sensor, mask))(track.sensor, track.mask)
 
     def step(belief: Belief, row_and_noise: tuple[Track, Noise]):
         row, noise = row_and_noise
         predicted = form.predict(belief, transition_at(model, params, belief.mean, row.control, row.dt_seconds))
-        updated, *innovation, accepted = update_iterated(
+        updated, innovation, accepted = update_iterated(
             model, params, predicted, row, noise, num_iterations=num_iterations, gate=gate, form=form)
-        return updated, (predicted, updated, *innovation, accepted)
+        return updated, (predicted, updated, innovation, accepted)
 
     # For a gradient, going through a row again is cheaper than keeping its hundreds of small intermediates.
-    rows = jax.lax.scan(jax.checkpoint(step, prevent_cse=False), start, (track, noise))[1]
-    predicted, updated, residual, spread, accepted = rows
-    innovation = jax.vmap(form.innovation)(residual, spread, track.mask)
-    heard = innovation._replace(log_likelihood=jnp.where(accepted, innovation.log_likelihood, 0))
-    return Filtered(start, predicted, updated, heard, accepted)
+    return Filtered(start, *jax.lax.scan(jax.checkpoint(step, prevent_cse=False), start, (track, noise))[1])
 
 
 def update_iterated(model: Model, params: Any, belief: Belief, row: Track, noise: Noise, *, num_iterations: int = 1,
                     gate: jax.Array | None = None, form: ModuleType = covariance
-                    ) -> tuple[Belief, jax.Array, jax.Array, jax.Array]:
+                    ) -> tuple[Belief, Innovation, jax.Array]:
     """The belief given one measurement, its expansion moved to where the measurement says that the state is.
 
     x₀ = x̂,   x_{i+1} = x̂ + K_i (z − h(x_i) − H_i (x̂ − x_i)),   H_i, K_i at x_i:
@@ -93,7 +89,7 @@ def update_iterated(model: Model, params: Any, belief: Belief, row: Track, noise
       model, params: see Model. belief: predicted. row: of a Track. noise: its `noise_of`.
       num_iterations, gate, form: see `extended_kalman_filter`; the gate judges the first expansion.
     Returns:
-      Belief; residual and its spread at the last expansion, for the form's `innovation`; accepted, () bool.
+      Belief; Innovation at the last expansion, its log likelihood 0 if the gate shut; accepted, () bool.
     Source: Bell, Cathey 1993, "The iterated Kalman filter update as a Gauss–Newton method".
 
     >>> from sandbox.kalman.model import linear_model
@@ -101,20 +97,20 @@ def update_iterated(model: Model, params: Any, belief: Belief, row: Track, noise
     >>> model = linear_model(one, one, one, one, Factored(jnp.zeros(1), one))
     >>> row = Track(jnp.ones(()), jnp.zeros(0), jnp.array(0), jnp.array([9.0]), jnp.array([True]))
     >>> noise = noise_of(model, None, row.sensor, row.mask)
-    >>> update_iterated(model, None, Gaussian(jnp.zeros(1), one), row, noise, gate=jnp.array([0.0, 6.6]))[3]
+    >>> update_iterated(model, None, Gaussian(jnp.zeros(1), one), row, noise, gate=jnp.array([0.0, 6.6]))[2]
     Array(False, dtype=bool)
     """
     def expanded_at(point: jax.Array):
         return form.update(belief, observation_at(model, params, point, row, noise))
 
-    updated, residual, spread = expanded_at(belief.mean)
-    first = form.innovation(residual, spread, row.mask)
-    accepted = jnp.array(True) if gate is None else first.nis <= gate[first.degrees]
+    updated, innovation = expanded_at(belief.mean)
+    accepted = jnp.array(True) if gate is None else innovation.nis <= jnp.asarray(gate)[innovation.degrees]
     for _ in range(num_iterations - 1):
-        updated, residual, spread = expanded_at(updated.mean)
-    if gate is not None:
-        updated = jax.tree.map(lambda new, old: jnp.where(accepted, new, old), updated, belief)
-    return updated, residual, spread, accepted
+        updated, innovation = expanded_at(updated.mean)
+    if gate is None:
+        return updated, innovation, accepted
+    heard = innovation._replace(log_likelihood=jnp.where(accepted, innovation.log_likelihood, 0))
+    return jax.tree.map(lambda new, old: jnp.where(accepted, new, old), updated, belief), heard, accepted
 
 
 def kalman_filter(prior: Factored, transitions: Transition, observations: Observation, *,
@@ -138,9 +134,8 @@ def kalman_filter(prior: Factored, transitions: Transition, observations: Observ
 
     def step(belief: Belief, row: tuple[Transition, Observation]):
         predicted = form.predict(belief, row[0])
-        updated, *innovation = form.update(predicted, row[1])
-        return updated, (predicted, updated, *innovation)
+        updated, innovation = form.update(predicted, row[1])
+        return updated, (predicted, updated, innovation)
 
-    _, (predicted, updated, residual, spread) = jax.lax.scan(step, start, (transitions, observations))
-    innovation = jax.vmap(form.innovation)(residual, spread, observations.noise.measured)
-    return Filtered(start, predicted, updated, innovation, jnp.ones(residual.shape[0], bool))
+    rows = jax.lax.scan(step, start, (transitions, observations))[1]
+    return Filtered(start, *rows, jnp.ones(observations.residual.shape[0], bool))

@@ -13,7 +13,7 @@ from sandbox.kalman import covariance
 from sandbox.kalman.filter import Filtered
 from sandbox.kalman.linearise import Observation, Transition
 from sandbox.kalman.model import Factored, Gaussian
-from sandbox.kalman.small import cholesky, congruence, inverse, product, product_transposed, solve, solve_lower
+from sandbox.kalman.small import congruence, product, product_transposed, solve, solve_lower
 from sandbox.kalman.smoother import Smoothed
 
 __all__ = ["kalman_filter", "rts_smoother"]
@@ -55,15 +55,14 @@ def kalman_filter(prior: Factored, transitions: Transition, observations: Observ
     """
     start = covariance.begin(prior)
     elements = jax.vmap(_filter_element)(transitions, observations)
-    first, *_ = covariance.update(covariance.predict(start, _row(transitions, 0)), _row(observations, 0))
+    first, _ = covariance.update(covariance.predict(start, _row(transitions, 0)), _row(observations, 0))
     zero = jnp.zeros_like(first.covariance)
     known = FilterElement(zero, first.mean, first.covariance, zero[0], zero)
     elements = jax.tree.map(lambda rows, row: rows.at[0].set(row), elements, known)
     beliefs = jax.lax.associative_scan(jax.vmap(_combine_filter), elements)
     updated = Gaussian(beliefs.b, beliefs.C)
     predicted = jax.vmap(covariance.predict)(_shift(start, updated), transitions)
-    _, residual, S = jax.vmap(covariance.update)(predicted, observations)
-    innovation = jax.vmap(covariance.innovation)(residual, S, observations.noise.measured)
+    _, innovation = jax.vmap(covariance.update)(predicted, observations)
     return Filtered(start, predicted, updated, innovation, jnp.ones(updated.mean.shape[0], bool))
 
 
@@ -97,12 +96,10 @@ def rts_smoother(filtered: Filtered, transitions: Transition) -> Smoothed:
 def _filter_element(transition: Transition, observation: Observation) -> FilterElement:
     point, value, F, G = transition
     Q, H = product_transposed(G, G), observation.H
-    moved, residual, S = covariance.update(Gaussian(value - product(F, point), Q), observation)
-    root = cholesky(S)
-    HF = solve_lower(root, product(H, F))  # whitened, as the residual below
-    K = product(inverse(S), product(H, Q)).T
-    return FilterElement(F - product(K, product(H, F)), moved.mean, moved.covariance,
-                         product(HF.T, solve_lower(root, residual)), product(HF.T, HF))
+    moved, innovation = covariance.update(Gaussian(value - product(F, point), Q), observation)
+    HF, HQ = (solve_lower(innovation.factor, product(H, a)) for a in (F, Q))  # whitened, as the innovation
+    return FilterElement(F - product(HQ.T, HF), moved.mean, moved.covariance, product(HF.T, innovation.whitened),
+                         product(HF.T, HF))
 
 
 def _combine_filter(one: FilterElement, two: FilterElement) -> FilterElement:

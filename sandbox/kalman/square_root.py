@@ -4,15 +4,14 @@ P = L Lᵀ. Stacking factors side by side adds the covariances, and an orthogona
 right brings the stack back to a triangle without changing what it stands for.
 """
 
-import jax
 import jax.numpy as jnp
 
 from sandbox.kalman.innovation import Innovation, innovation_of
 from sandbox.kalman.linearise import Observation, Transition
 from sandbox.kalman.model import Factored
-from sandbox.kalman.small import product, solve_lower, solve_upper, triangularize
+from sandbox.kalman.small import product, solve_upper, triangularize
 
-__all__ = ["begin", "innovation", "predict", "smooth", "update"]
+__all__ = ["begin", "predict", "smooth", "update"]
 
 
 def begin(prior: Factored) -> Factored:
@@ -42,7 +41,7 @@ def predict(belief: Factored, transition: Transition) -> Factored:
     return Factored(value + product(F, belief.mean - point), factor)
 
 
-def update(belief: Factored, observation: Observation) -> tuple[Factored, jax.Array, jax.Array]:
+def update(belief: Factored, observation: Observation) -> tuple[Factored, Innovation]:
     """The belief given a measurement.
 
     The triangle of [[N, H L], [0, L]] is [[S^½, 0], [K S^½, L⁺]]: the factor of the innovation, the gain
@@ -51,7 +50,7 @@ def update(belief: Factored, observation: Observation) -> tuple[Factored, jax.Ar
     Args:
       belief: of n components. observation: M components, about any point.
     Returns:
-      Factored; (M,) z − ẑ; (M, M) S^½.
+      Factored, and Innovation.
     Source: Kaminski, Bryson, Schmidt 1971; Kailath, Sayed, Hassibi 2000, section 12.3.
 
     >>> from sandbox.kalman.linearise import Noise
@@ -66,21 +65,8 @@ def update(belief: Factored, observation: Observation) -> tuple[Factored, jax.Ar
     m, n = H.shape
     triangle = triangularize(jnp.block([[noise.factor, product(H, L)], [jnp.zeros((n, m), L.dtype), L]]))
     root, gain, factor = triangle[:m, :m], triangle[m:, :m], triangle[m:, m:]
-    return Factored(mean + product(gain, solve_lower(root, residual)), factor), residual, root
-
-
-def innovation(residual: jax.Array, root: jax.Array, measured: jax.Array) -> Innovation:
-    """The Innovation of an `update`, from what it returned.
-
-    Args:
-      residual: (M,). root: (M, M) S^½, lower triangular. measured: (M,) bool.
-    Returns:
-      Innovation.
-
-    >>> innovation(jnp.array([2.0]), jnp.array([[2.0]]), jnp.array([True])).nis
-    Array(1., dtype=float32)
-    """
-    return innovation_of(residual, root, measured)
+    innovation = innovation_of(residual, root, noise.measured)
+    return Factored(mean + product(gain, innovation.whitened), factor), innovation
 
 
 def smooth(belief: Factored, after: Factored, transition: Transition) -> Factored:
