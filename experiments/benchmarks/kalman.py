@@ -25,7 +25,7 @@ from experiments.runner.progress import console
 PROBLEMS = {"linear": (tracks.constant_velocity, "constant velocity, 4 states, 2 measured"),
             "nonlinear": (tracks.constant_turn, "constant turn rate and velocity, 5 states, 3 measured by radar")}
 CASES = {"filter": "one track", "one_kernel": "one track, the scan compiled as one kernel (XLA_FLAGS)",
-         "square_root": "one track, square-root form", "parallel": "one track, parallel in time",
+         "square_root": "one track, square-root form", "parallel": "one track, one pass parallel in time",
          "smoother": "one track, filter and smoother", "many": "many tracks in one call"}
 
 

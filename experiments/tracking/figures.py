@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from scipy.stats import chi2
@@ -22,7 +23,7 @@ def track(problem: Problem, filtered: Filtered, smoothed: Smoothed) -> Figure:
     recording, true = problem.recording, truth(problem)
     mean, covariance = np.asarray(filtered.updated.mean), np.asarray(filtered.updated.covariance)
     with plt.rc_context(style()):
-        figure, axes = plt.subplots(figsize=(7.5, 6.5))
+        figure, axes = plt.subplots(figsize=(10, 6.5))
         known = np.isfinite(true[:, 0])
         axes.plot(*true[known, :2].T, color="black", linewidth=2.5, alpha=0.35, label="truth")
         if recording.landmarks is None:
@@ -34,12 +35,26 @@ def track(problem: Problem, filtered: Filtered, smoothed: Smoothed) -> Figure:
             axes.plot(*recording.landmarks.T, "^", color="C3", markersize=9, label="beacons")
         axes.plot(*mean[:, :2].T, color="C0", linewidth=1, label="filter")
         axes.plot(*np.asarray(smoothed.rows.mean)[:, :2].T, color="C1", linewidth=1, label="smoother")
-        for k in np.linspace(0, len(mean) - 1, 40).astype(int)[1:]:
-            axes.add_patch(_ellipse(mean[k, :2], covariance[k, :2, :2]))
         axes.plot([], [], color="C0", alpha=0.5, linewidth=0.8, label=f"{STDS}σ of the filter")
         axes.set(title=f"Track, {recording.name}", xlabel="x, m", ylabel="y, m", aspect="equal")
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
+        near = axes.inset_axes((1.08, 0.0, 0.65, 0.65))
+        _close_up(axes, near, mean[:, :2], covariance[:, :2, :2])
         return figure
+
+
+def _close_up(axes: Axes, near: Axes, mean: np.ndarray, covariance: np.ndarray) -> None:
+    """The same lines around the middle row, where ellipses are large enough to be seen."""
+    middle = len(mean) // 2
+    width = 12 * np.sqrt(np.trace(covariance[middle]))
+    for line in axes.get_lines():
+        near.plot(*line.get_data(), color=line.get_color(), alpha=line.get_alpha(), marker=line.get_marker(),
+                  linestyle=line.get_linestyle(), linewidth=line.get_linewidth(), markersize=line.get_markersize())
+    for k in np.flatnonzero(np.all(np.abs(mean - mean[middle]) < width, axis=1)):
+        near.add_patch(_ellipse(mean[k], covariance[k]))
+    near.set(xlim=mean[middle, 0] + np.array([-width, width]), ylim=mean[middle, 1] + np.array([-width, width]),
+             title="close up", aspect="equal")
+    axes.indicate_inset_zoom(near)
 
 
 def errors(problem: Problem, filtered: Filtered, smoothed: Smoothed) -> Figure:
@@ -71,16 +86,18 @@ def surprise(problem: Problem, filtered: Filtered) -> Figure:
     time = (problem.recording.time_seconds - problem.recording.start_seconds)[rows]
     uniform = np.sort(chi2.cdf(nis, degrees))
     lags = min(25, len(nis) - 1)
-    whiteness = jax.jit(consistency.autocorrelation, static_argnums=1)(innovation, lags)
+    whiteness = jax.jit(consistency.autocorrelation, static_argnums=1)(innovation.whitened, lags)
     with plt.rc_context(style()):
         figure, panels = plt.subplots(1, 3, figsize=(12, 3.6), width_ratios=[2, 1, 1])
+        lowest = max(nis.min(), 1e-4)
         for d in np.unique(degrees):
             those = degrees == d
             panels[0].plot(time[those], nis[those], ".", markersize=3, color=f"C{d}", label=f"{d} measured")
-            for limit in chi2.ppf([0.025, 0.975], d):
-                panels[0].axhline(limit, color=f"C{d}", linewidth=0.8)
+            limits = chi2.ppf([0.025, 0.975], d)
+            panels[0].hlines(limits, time[0], time[-1], color=f"C{d}", linewidth=0.8)
+            lowest = min(lowest, limits[0] / 2)
         panels[0].set(title="NIS, with the middle 95% of χ²", xlabel="time, s", ylabel="NIS", yscale="log",
-                      ylim=(max(nis.min(), 1e-4), None))
+                      ylim=(lowest, None))
         panels[0].legend(ncols=3, loc="lower right")
         panels[1].plot([0, 1], [0, 1], color="black", linestyle=":", linewidth=1)
         panels[1].plot(uniform, (np.arange(len(uniform)) + 0.5) / len(uniform))

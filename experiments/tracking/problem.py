@@ -34,8 +34,8 @@ def read(dataset: str, data_dir: Any = None, learn_start: bool = True) -> Proble
 
     Args:
       dataset, data_dir: see RunConfig.
-      learn_start: of an object whose speed and heading nobody knows, learn them as params; otherwise they are
-        anything, and learned is how widely they spread.
+      learn_start: of an object whose speed and heading nobody knows, learn them as params, from the whole
+        recording; otherwise they may be anything.
     Raises:
       UserError: no such data set. DataError, DataUnavailable: see experiments.data.
     """
@@ -82,7 +82,7 @@ def _object(recording: Recording, learn_start: bool) -> Problem:
     guess = _logarithms(log_acceleration=0.5, log_turn_acceleration=0.5, log_lidar=0.3, log_radar=(0.3, 0.1, 0.5),
                         log_start_std=std)
     params = models.LidarRadarParams(start=jnp.asarray(start, jnp.float32), **guess)
-    stride = models.LidarRadarParams(1, 1, 1, 1, start=int(learn_start), log_start_std=int(not learn_start))
+    stride = models.LidarRadarParams(1, 1, 1, 1, start=int(learn_start), log_start_std=0)
     return _problem(recording, models.lidar_radar(), params, stride, _velocities, ("px", "py", "vx", "vy"))
 
 

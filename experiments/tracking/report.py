@@ -3,12 +3,11 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from scipy.stats import chi2
 
 from experiments.tracking.problem import Problem, settled, truth
-from sandbox.kalman import Filtered, Smoothed, consistency
-from sandbox.kalman.innovation import Innovation
+from sandbox.kalman import Filtered, Innovation, Smoothed, consistency
 
 MOTION = ("speed", "heading", "turn_rate")
 COMPONENTS = {"log_radar": ("range", "bearing", "range_rate"), "start": MOTION, "log_start_std": MOTION}
@@ -33,21 +32,21 @@ def _of_one(problem: Problem, filtered: Filtered, smoothed: Smoothed) -> dict[st
     else:
         values["rmse_position"] = rms(np.linalg.norm(filter_error[known], axis=1))
         values["smoothed_rmse_position"] = rms(np.linalg.norm(smoother_error[known], axis=1))
-    position_nees = _nees(filter_error[known, :2], np.asarray(filtered.updated.covariance)[known, :2, :2])
-    low, high = chi2.ppf([0.025, 0.975], 2)
-    values["nees_in_band"] = float(np.mean((position_nees >= low) & (position_nees <= high)))
-    innovation = measured(filtered)
-    values["nis_in_band"], values["innovation_autocorrelation"] = map(float, _judge(innovation))
+    innovation, claimed = measured(filtered), np.asarray(filtered.updated.covariance)[known, :2, :2]
+    judged = _judge(innovation, filter_error[known, :2].astype(claimed.dtype), claimed)
+    values |= {name: float(value) for name, value in judged.items()}
     values["nats_per_track"] = -float(np.sum(np.asarray(innovation.log_likelihood, np.float64)))
     return values
 
 
-_nees = jax.jit(consistency.nees)
-
-
 @jax.jit
-def _judge(innovation: Innovation) -> tuple[jax.Array, jax.Array]:
-    return consistency.in_band(innovation), consistency.autocorrelation(innovation, 1)[0]
+def _judge(innovation: Innovation, position_error: jax.Array, claimed: jax.Array) -> dict[str, jax.Array]:
+    position_nees = consistency.nees(position_error, claimed)
+    two_ways = jnp.full(position_nees.shape, 2)
+    return {"nis_in_band": consistency.in_band(innovation.nis, innovation.degrees),
+            "nees_in_band": consistency.in_band(position_nees, two_ways),
+            "innovation_autocorrelation": jnp.sum(consistency.autocorrelation(
+                innovation.whitened, min(1, len(innovation.whitened) - 1)))}
 
 
 def measured(filtered: Filtered) -> Innovation:
@@ -74,7 +73,9 @@ def speak(problem: Problem, params: Any) -> str:
     value = {name: float(numbers[0]) for name, numbers in learned(problem, params).items()}
     if problem.recording.landmarks is None:
         return ("Learned noise: lidar {lidar:.3f} m; radar {radar_range:.3f} m, {radar_bearing:.3f} rad, "
-                "{radar_range_rate:.3f} m/s; acceleration {acceleration:.3f} m/s² per √Hz.".format(**value))
+                "{radar_range_rate:.3f} m/s; acceleration {acceleration:.3f} m/s² per √Hz.".format(**value)
+                + ("\nSpeed, heading and turn rate at the start were learned from the whole recording too; "
+                   "--no-learn-start does without." if problem.stride.start else ""))
     return (f"Learned: ranges read {value['range_scale'] - 1:+.1%} long, with noise of {value['range']:.2f} m; wheels "
             f"{1 / value['speed_scale'] - 1:+.1%}; the gyroscope {-value['turn_bias']:+.4f} rad/s.")
 

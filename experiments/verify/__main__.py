@@ -40,7 +40,7 @@ def main(options: Options) -> int:
 
 def _table(verdicts: list[Verdict]) -> Table:
     table = Table()
-    table.add_column("closed form against autodiff", no_wrap=True)
+    table.add_column("closed form against autodiff")
     for column in ("float64", "float32", ""):
         table.add_column(column, no_wrap=True)
     for application in dict.fromkeys(verdict.application for verdict in verdicts):

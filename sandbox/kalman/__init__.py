@@ -25,16 +25,18 @@ from sandbox.kalman import (
     square_root,
     track,
 )
-from sandbox.kalman.filter import Filtered, extended_kalman_filter
+from sandbox.kalman.filter import Filtered, extended_kalman_filter, kalman_filter, update_iterated
+from sandbox.kalman.innovation import Innovation
+from sandbox.kalman.linearise import Noise, Observation, Transition
 from sandbox.kalman.losses import Tracks, negative_log_likelihood
 from sandbox.kalman.model import Factored, Gaussian, Model, check_noise, linear_model
-from sandbox.kalman.smoother import Smoothed, extended_smoother, iterated_smoother
+from sandbox.kalman.smoother import Smoothed, extended_smoother, iterated_smoother, rts_smoother
 from sandbox.kalman.track import Track, check_track
 
 __all__ = [
-    "Factored", "Filtered", "Gaussian", "Model", "Smoothed", "Track", "Tracks", "check_noise", "check_track",
-    "consistency", "covariance", "derivatives", "extended_kalman_filter", "extended_smoother", "filter",
-    "identities", "innovation", "iterated_smoother", "linear_model", "linearise", "losses", "model", "models",
-    "motion", "negative_log_likelihood", "parallel", "sensors", "simulate", "small", "smoother", "square_root",
-    "track",
+    "Factored", "Filtered", "Gaussian", "Innovation", "Model", "Noise", "Observation", "Smoothed", "Track", "Tracks",
+    "Transition", "check_noise", "check_track", "consistency", "covariance", "derivatives", "extended_kalman_filter",
+    "extended_smoother", "filter", "identities", "innovation", "iterated_smoother", "kalman_filter", "linear_model",
+    "linearise", "losses", "model", "models", "motion", "negative_log_likelihood", "parallel", "rts_smoother",
+    "sensors", "simulate", "small", "smoother", "square_root", "track", "update_iterated",
 ]

@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 
-from sandbox.kalman.innovation import Innovation
 from sandbox.kalman.small import cholesky, solve_lower
 from sandbox.reductions import weighted_mean
 
@@ -30,8 +29,8 @@ def chi_square_quantile(probability: jax.Array, degrees: jax.Array) -> jax.Array
         below = jax.scipy.special.gammainc(positive / 2, middle / 2) < p
         return jnp.where(below, middle, low), jnp.where(below, high, middle)
 
-    # The mean is d and the tail falls as e^{−x/2}: beyond 40 + 10 d nothing is left that a float can tell from 1.
-    low, high = jax.lax.fori_loop(0, 60, halve, (jnp.zeros_like(p), 40 + 10 * positive))
+    # The mean is d and the tail falls as e^{−x/2}: beyond 80 + 10 d nothing is left that a double can tell from 1.
+    low, high = jax.lax.fori_loop(0, 64, halve, (jnp.zeros_like(p), 80 + 10 * positive))
     return jnp.where(d > 0, (low + high) / 2, 0)
 
 
@@ -49,23 +48,22 @@ def gate_of(probability: float, num_components: int) -> jax.Array:
     return chi_square_quantile(probability, jnp.arange(num_components + 1))
 
 
-def in_band(innovation: Innovation, probability: float = 0.95) -> jax.Array:
-    """The share of measured rows whose NIS lies in the middle `probability` of χ²_d; that much in a sound filter.
+def in_band(values: jax.Array, degrees: jax.Array, probability: float = 0.95) -> jax.Array:
+    """The share of NIS or NEES values in the middle `probability` of χ²_d; that much in a sound filter.
 
     Args:
-      innovation: (...) rows. probability: of the band.
+      values: (...). degrees: (...) of freedom; 0 leaves a value out. probability: of the band.
     Returns:
       Scalar in [0, 1].
     Source: Bar-Shalom, Li, Kirubarajan 2001, section 5.4.2.
 
-    >>> in_band(Innovation(None, None, None, jnp.array([1.0, 99.0]), None, jnp.array([1, 1])))
+    >>> in_band(jnp.array([1.0, 99.0, 0.0]), jnp.array([1, 1, 0]))
     Array(0.5, dtype=float32)
     """
     tail = (1 - probability) / 2
-    low, high = (chi_square_quantile(p, innovation.degrees) for p in (tail, 1 - tail))
-    inside = (innovation.nis >= low) & (innovation.nis <= high)
-    measured = innovation.degrees > 0
-    return weighted_mean(inside.astype(low.dtype), measured.astype(low.dtype))
+    low, high = (chi_square_quantile(p, degrees) for p in (tail, 1 - tail))
+    inside = (values >= low) & (values <= high)
+    return weighted_mean(inside.astype(low.dtype), (degrees > 0).astype(low.dtype))
 
 
 def nees(error: jax.Array, covariance: jax.Array) -> jax.Array:
@@ -75,7 +73,7 @@ def nees(error: jax.Array, covariance: jax.Array) -> jax.Array:
       error: (..., n) estimate less truth. covariance: (..., n, n).
     Returns:
       (...).
-    Source: Bar-Shalom, Li, Kirubarajan 2001, eq. 5.4.2-3.
+    Source: Bar-Shalom, Li, Kirubarajan 2001, section 5.4.2.
 
     >>> nees(jnp.array([2.0]), jnp.array([[4.0]]))
     Array(1., dtype=float32)
@@ -86,19 +84,23 @@ def nees(error: jax.Array, covariance: jax.Array) -> jax.Array:
     return jnp.vectorize(one, signature="(n),(n,n)->()")(error, covariance)
 
 
-def autocorrelation(innovation: Innovation, num_lags: int) -> jax.Array:
-    """Autocorrelation of the whitened innovations over the measured rows; noise of std 1/√(d T) in a sound filter.
+def autocorrelation(whitened: jax.Array, num_lags: int) -> jax.Array:
+    """Autocorrelation of whitened innovations; noise of std 1/√(number measured) in a sound filter.
 
     ρ_l = Σ_k e_kᵀ e_{k+l} / Σ_k |e_k|²,   e_k = S^{−½} (z_k − ẑ_k), zero where nothing was measured.
 
     Args:
-      innovation: of T rows, compared by their place. num_lags: K < T.
+      whitened: (T, M), compared by their place. num_lags: K, 0 <= K < T.
     Returns:
       (K,) for lags 1 to K.
+    Raises:
+      ValueError: num_lags out of bounds.
     Source: Mehra 1970.
 
-    >>> autocorrelation(Innovation(None, None, jnp.ones((3, 1)), None, None, None), 1)
+    >>> autocorrelation(jnp.ones((3, 1)), 1)
     Array([0.6666667], dtype=float32)
     """
-    e = innovation.whitened
-    return jnp.stack([jnp.sum(e[lag:] * e[:-lag]) for lag in range(1, num_lags + 1)]) / jnp.sum(e**2)
+    if not 0 <= num_lags < len(whitened):
+        raise ValueError(f"num_lags must be 0 to {len(whitened) - 1} for {len(whitened)} rows, got {num_lags}")
+    products = [jnp.sum(whitened[lag:] * whitened[:-lag]) for lag in range(1, num_lags + 1)]
+    return jnp.array(products) / jnp.sum(whitened**2)

@@ -42,13 +42,14 @@ def update(belief: Gaussian, observation: Observation) -> tuple[Gaussian, Innova
 
     S = H P Hᵀ + R,  K = P Hᵀ S⁻¹,  x = x̂ + K (z − ẑ),  P ← (I − K H) P (I − K H)ᵀ + K R Kᵀ,
 
-    symmetric and positive definite whatever rounding does to K.
+    symmetric to rounding, and positive definite as long as S⁻¹ has correct digits, whatever rounding does to K.
+    Where it has none (float32, precise sensors after a vague prior), take `square_root`.
 
     Args:
       belief: of n components. observation: M components, about any point.
     Returns:
       Gaussian, and Innovation.
-    Source: Bar-Shalom, Li, Kirubarajan 2001, eq. 5.2.3-17.
+    Source: Bar-Shalom, Li, Kirubarajan 2001, section 5.2.3.
 
     >>> from sandbox.kalman.linearise import Noise
     >>> one = jnp.ones((1, 1))
@@ -97,7 +98,7 @@ def smooth(belief: Gaussian, after: Gaussian, transition: Transition) -> Gaussia
       belief: filtered. after: smoothed, one row on. transition: between the two.
     Returns:
       Gaussian, smoothed.
-    Source: Rauch, Tung, Striebel 1965; Särkkä, Svensson 2023, eq. 7.10; the covariance in Joseph's form.
+    Source: Rauch, Tung, Striebel 1965; Särkkä, Svensson 2023, chapter 12; the covariance in Joseph's form.
 
     >>> one = jnp.ones((1, 1))
     >>> smooth(Gaussian(0 * one[0], one), Gaussian(one[0], one), Transition(0 * one[0], 0 * one[0], one, one))

@@ -1,5 +1,5 @@
-"""By hand: the Jacobians of every motion and sensor, the gradient of one innovation, Fisher's identity for a
-whole track, and the steady states that are known in closed form."""
+"""By hand: the Jacobians of motions and sensors that are not linear already, and of constant velocity; the gradient
+of one innovation; Fisher's identity for a whole track; and the steady states that are known in closed form."""
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ from sandbox.kalman.linearise import Observation, Transition
 from sandbox.kalman.model import Gaussian
 from sandbox.kalman.small import congruence, inverse, product, solve
 from sandbox.kalman.smoother import Smoothed
+from sandbox.kalman.track import rows_before
 
 __all__ = [
     "alpha_beta",
@@ -36,6 +37,7 @@ def constant_velocity_jacobian(dt_seconds: jax.Array, num_axes: int = 2) -> jax.
     Array([[1. , 0.5],
            [0. , 1. ]], dtype=float32)
     """
+    dt_seconds = jnp.asarray(dt_seconds, float)
     identity = jnp.eye(num_axes, dtype=dt_seconds.dtype)
     return jnp.block([[identity, dt_seconds * identity], [0 * identity, identity]])
 
@@ -144,7 +146,7 @@ def fisher_score(filtered: Filtered, smoothed: Smoothed, transitions: Transition
                  ) -> tuple[jax.Array, jax.Array]:
     """Gradient of −log p(z_1..z_T) of a linear model in the logarithms of its noise scales, by the smoother.
 
-    Scaling G by e^a and N by e^b:   ∂/∂a = Σ_k tr(I − G⁺ E[w wᵀ] G⁺ᵀ),   ∂/∂b = Σ_k tr(I − N⁻¹ E[ν νᵀ] N⁻ᵀ),
+    Scaling G by e^a and N by e^b:   ∂/∂a = Σ_k tr(I − G⁻¹ E[w wᵀ] G⁻ᵀ),   ∂/∂b = Σ_k tr(I − N⁻¹ E[ν νᵀ] N⁻ᵀ),
 
     w = x_k − f(x_{k−1}) and ν = z_k − h(x_k), their second moments those of the smoothed states. No filter is
     differentiated: the gradient of the likelihood is the expected gradient of the complete likelihood.
@@ -154,7 +156,7 @@ def fisher_score(filtered: Filtered, smoothed: Smoothed, transitions: Transition
         G and N are square and invertible; everything is measured.
     Returns:
       (), (): ∂/∂a and ∂/∂b, nats.
-    Source: Fisher 1925; Segal, Weinstein 1989; Särkkä, Svensson 2023, theorem 16.7.
+    Source: Fisher 1925; Segal, Weinstein 1989; Särkkä, Svensson 2023, chapter 16.
 
     >>> from sandbox.kalman.filter import kalman_filter
     >>> from sandbox.kalman.linearise import Noise
@@ -167,8 +169,7 @@ def fisher_score(filtered: Filtered, smoothed: Smoothed, transitions: Transition
     >>> [round(float(part), 3) for part in fisher_score(filtered, rts_smoother(filtered, motion), motion, seen)]
     [0.222, 0.222]
     """
-    before = jax.tree.map(lambda start, rows: jnp.concatenate([start[None], rows[:-1]]),
-                          (filtered.start, smoothed.start), (filtered.updated, smoothed.rows))
+    before = rows_before((filtered.start, smoothed.start), (filtered.updated, smoothed.rows))
 
     def motion(pair: tuple[Gaussian, Gaussian], after: Gaussian, transition: Transition):
         belief, earlier = pair
@@ -196,7 +197,7 @@ def random_walk_variance(q: jax.Array, r: jax.Array) -> jax.Array:
       q, r: () variances > 0.
     Returns:
       ().
-    Source: Harvey 1989, eq. 3.3.17.
+    Source: Harvey 1989, section 3.3.
 
     >>> random_walk_variance(*jnp.array([1.0, 2.0]))
     Array(2., dtype=float32)

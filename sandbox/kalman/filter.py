@@ -1,4 +1,8 @@
-"""The extended Kalman filter: expand about the best guess so far, then predict and update as if linear."""
+"""The extended Kalman filter: expand about the best guess so far, then predict and update as if linear.
+
+A form of the belief is a module of four functions: begin(prior), predict(belief, transition), update(belief,
+observation) and smooth(belief, after, transition). There are two, `covariance` and `square_root`.
+"""
 
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -9,7 +13,7 @@ import jax.numpy as jnp
 from sandbox.kalman import covariance
 from sandbox.kalman.innovation import Innovation
 from sandbox.kalman.linearise import Noise, Observation, Transition, noise_of, observation_at, transition_at
-from sandbox.kalman.model import Factored, Gaussian, Model
+from sandbox.kalman.model import Factored, Gaussian, Model, check_shapes
 from sandbox.kalman.track import Track
 
 __all__ = ["Belief", "Filtered", "extended_kalman_filter", "kalman_filter", "update_iterated"]
@@ -21,7 +25,8 @@ class Filtered(NamedTuple):
     """What a filter knew, row by row.
 
     start: before the first row. predicted: before each row's measurement, updated: after it, (T, ...).
-    innovation: (T, ...). accepted: (T,) bool, False where the gate turned the measurement away.
+    innovation: (T, ...), at the last expansion. accepted: (T,) bool, False where the gate, which judges the
+    first expansion, turned the measurement away.
     """
 
     start: Belief
@@ -45,11 +50,11 @@ def extended_kalman_filter(model: Model, params: Any, track: Track, *, num_itera
       gate: (M + 1,) largest NIS to be accepted, by number of measured components; None accepts all.
       form: `covariance`, or `square_root` for float32 and ill-conditioned problems.
     Returns:
-      Filtered; with `square_root`, its beliefs are Factored. Where S is not positive definite
-      everything from there on is NaN.
+      Filtered; with `square_root`, its beliefs are Factored. From a measurement of NaN that is not masked,
+      or an S that is not positive definite, everything is NaN.
     Raises:
-      ValueError: num_iterations below 1.
-    Source: Särkkä, Svensson 2023, algorithm 7.4.
+      ValueError: num_iterations below 1; shapes of model, track and gate that do not belong together.
+    Source: Särkkä, Svensson 2023, chapter 7.
 
     >>> from sandbox.kalman.model import linear_model
     >>> one = jnp.ones((1, 1))
@@ -61,6 +66,11 @@ def extended_kalman_filter(model: Model, params: Any, track: Track, *, num_itera
     """
     if num_iterations < 1:
         raise ValueError(f"num_iterations must be at least 1, got {num_iterations}")
+    check_shapes(model, params, track)
+    num_components = track.measurement.shape[1]
+    if gate is not None and jnp.shape(gate) != (num_components + 1,):
+        raise ValueError(f"gate must have {num_components + 1} values, one for each number of measured components, "
+                         f"got shape {jnp.shape(gate)}")
     start = form.begin(model.prior(params, track))
     # The noise does not depend on the state: it is made for all rows at once, and the scan only reads it.
     noise = jax.vmap(lambda sensor, mask: noise_of(model, params, sensor, mask))(track.sensor, track.mask)
@@ -104,7 +114,7 @@ def update_iterated(model: Model, params: Any, belief: Belief, row: Track, noise
         return form.update(belief, observation_at(model, params, point, row, noise))
 
     updated, innovation = expanded_at(belief.mean)
-    accepted = jnp.array(True) if gate is None else innovation.nis <= jnp.asarray(gate)[innovation.degrees]
+    accepted = jnp.array(True) if gate is None else ~(innovation.nis > jnp.asarray(gate)[innovation.degrees])
     for _ in range(num_iterations - 1):
         updated, innovation = expanded_at(updated.mean)
     if gate is None:

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sandbox.kalman.model import Model
+from sandbox.kalman.model import Model, check_shapes
 from sandbox.kalman.small import product_transposed, triangularize
-from sandbox.kalman.track import Track
+from sandbox.kalman.track import Track, rows_before
 
 __all__ = ["Noise", "Observation", "Transition", "linearise", "noise_of", "observation_at", "transition_at"]
 
@@ -115,6 +115,8 @@ def linearise(model: Model, params: Any, track: Track, start: jax.Array,
       start: (n,) point before the first row. trajectory: (T, n), a point in each row.
     Returns:
       Transition into and Observation in each row, leading axis T.
+    Raises:
+      ValueError: see `check_shapes`.
 
     >>> from sandbox.kalman.model import Factored, linear_model
     >>> one = jnp.ones((1, 1))
@@ -123,11 +125,11 @@ def linearise(model: Model, params: Any, track: Track, start: jax.Array,
     >>> linearise(model, None, track, jnp.zeros(1), jnp.zeros((3, 1)))[0].F.shape
     (3, 1, 1)
     """
-    before = jnp.concatenate([start[None], trajectory[:-1]])
+    check_shapes(model, params, track)
 
     def expand(before: jax.Array, here: jax.Array, row: Track):
         noise = noise_of(model, params, row.sensor, row.mask)
         return (transition_at(model, params, before, row.control, row.dt_seconds),
                 observation_at(model, params, here, row, noise))
 
-    return jax.vmap(expand)(before, trajectory, track)
+    return jax.vmap(expand)(rows_before(start, trajectory), trajectory, track)

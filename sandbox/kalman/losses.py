@@ -42,9 +42,12 @@ def negative_log_likelihood(params: Any, batch: Tracks, *, model: Model, num_ite
 
     L = mean_w [ −log p(z_1..z_T) ],   log p(z_1..z_T) = Σ_k log N(z_k − ẑ_k; 0, S_k).
 
-    Exact for a linear model; to first order otherwise. Its gradient teaches noise scales, calibration and
-    constants of motion without anyone knowing the true states. What the gate turns away counts nothing,
-    so learn without one, or hold it so wide that it turns away blunders alone.
+    Exact for a linear model; to first order otherwise. (With num_iterations > 1, S and ẑ are those of the last
+    expansion, whose place z itself has chosen: a score to learn by, no density.)
+
+    Its gradient teaches noise scales, calibration and constants of motion without anyone knowing the true
+    states. What the gate turns away counts nothing, so learn without one, or hold it so wide that it turns
+    away blunders alone.
 
     Dimensions: B tracks of T rows.
 
@@ -55,8 +58,8 @@ def negative_log_likelihood(params: Any, batch: Tracks, *, model: Model, num_ite
       Scalar, nats per track; and TrackAux.
     Raises:
       ValueError: weight is not of one value per track.
-      ValueError: num_iterations below 1.
-    Source: Schweppe 1965; Särkkä, Svensson 2023, eq. 16.5.
+      ValueError: see `extended_kalman_filter`.
+    Source: Schweppe 1965; Särkkä, Svensson 2023, chapter 16.
 
     >>> from sandbox.kalman.model import Factored, linear_model
     >>> one = jnp.ones((1, 1))

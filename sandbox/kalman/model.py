@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from sandbox.kalman.small import product
+from sandbox.kalman.track import Track
 
-__all__ = ["Factored", "Gaussian", "Model", "check_noise", "difference", "linear_model"]
+__all__ = ["Factored", "Gaussian", "Model", "check_noise", "check_shapes", "difference", "linear_model"]
 
 
 class Gaussian(NamedTuple):
@@ -43,13 +44,13 @@ def difference(sensor: jax.Array, measurement: jax.Array, predicted: jax.Array) 
 class Model(NamedTuple):
     """x_k = f(x_{k−1}, u_k, Δt_k) + G_k ε_k,   z_k = h(x_k) + N_k ν_k,   ε, ν ~ N(0, I).
 
-    Noise is stated by factors: Q = G Gᵀ and R = N Nᵀ, of any width.
+    Noise is stated by factors: Q = G Gᵀ, G of any width, and R = N Nᵀ, N square and invertible.
 
     prior: (params, track) -> Factored, n components: what is known before the first row; it may look at
       the first row to find its place. motion: f, (params, state, control, dt_seconds) -> (n,).
     motion_noise: G, (params, state, control, dt_seconds) -> (n, k).
     observe: h, (params, state, sensor) -> (M,), whatever in the components that this sensor has not.
-    observation_noise: N, (params, sensor) -> (M, M).
+    observation_noise: N, (params, sensor) -> (M, M), with some noise also in what this sensor has not.
     residual: (sensor, measurement, predicted) -> (M,), the first less the second, angles wrapped.
     num_sensors: how many sensors there are.
     """
@@ -83,6 +84,36 @@ def linear_model(F: jax.Array, G: jax.Array, H: jax.Array, N: jax.Array, prior: 
         observe=lambda params, state, sensor: product(H, state),
         observation_noise=lambda params, sensor: N,
     )
+
+
+def check_shapes(model: Model, params: Any, track: Track) -> None:
+    """Refuse a track that does not fit a model, by shapes alone: while tracing too.
+
+    Args:
+      model, params: as a filter takes them. track: T rows, without batch axes.
+    Raises:
+      ValueError: the field that does not fit, what it had to be and what it was.
+
+    >>> one = jnp.ones((1, 1))
+    >>> model = linear_model(one, one, one, one, Factored(jnp.zeros(1), one))
+    >>> check_shapes(model, None, Track(jnp.ones(2), jnp.ones((2, 0)), jnp.ones(2, int), jnp.ones((2, 3)),
+    ...                                 jnp.ones((2, 3), bool)))
+    Traceback (most recent call last):
+    ValueError: measurement must have the shape (2, 1), for 2 rows and 1 components, got (2, 3)
+    """
+    if jnp.ndim(track.dt_seconds) != 1:
+        raise ValueError(f"dt_seconds must be of one track, (T,), got shape {jnp.shape(track.dt_seconds)}; "
+                         "batches go through jax.vmap")
+    rows, control = jnp.shape(track.dt_seconds)[0], jnp.shape(track.control)[-1:]
+    prior = jax.eval_shape(lambda params, track: model.prior(params, track), params, track)
+    seen = jax.eval_shape(lambda params, state: model.observe(params, state, 0), params, prior.mean)
+    components = seen.shape[0]
+    expected = {"control": (rows, *control), "sensor": (rows,), "measurement": (rows, components),
+                "mask": (rows, components)}
+    for field, shape in expected.items():
+        if (got := jnp.shape(getattr(track, field))) != shape:
+            raise ValueError(f"{field} must have the shape {shape}, for {rows} rows and {components} components, "
+                             f"got {got}")
 
 
 def check_noise(model: Model, params: Any) -> None:

@@ -32,8 +32,9 @@ class LidarRadarParams(NamedTuple):
 def lidar_radar() -> Model:
     """Constant turn rate and velocity, seen by lidar (sensor 0) and by a radar at the origin (sensor 1).
 
-    State: x m, y m, speed m/s, heading rad, turn rate rad/s. Before the first row the object may be anywhere
-    within some hundred metres.
+    State: x m, y m, speed m/s, heading rad, turn rate rad/s. Before the first row the object is within some
+    hundred metres of where it is first seen: so wide a prior adds nothing, but its place decides about what
+    the first radar is expanded.
 
     Returns:
       Model for LidarRadarParams, with M = 3; a lidar's third component is never measured.
@@ -42,7 +43,7 @@ def lidar_radar() -> Model:
     Array([5.       , 0.9272952, 3.       ], dtype=float32)
     """
     def prior(params: LidarRadarParams, track: Track) -> Factored:
-        mean = jnp.concatenate([jnp.zeros_like(params.start[:2]), params.start])
+        mean = jnp.concatenate([_first_seen(track).astype(params.start.dtype), params.start])
         somewhere = jnp.full(2, POSITION_STD, mean.dtype)
         return Factored(mean, jnp.diag(jnp.concatenate([somewhere, jnp.exp(params.log_start_std)])))
 
@@ -65,6 +66,15 @@ def lidar_radar() -> Model:
 
     return Model(prior, lambda params, state, control, dt_seconds: constant_turn(state, dt_seconds), motion_noise,
                  observe, observation_noise, residual, num_sensors=2)
+
+
+def _first_seen(track: Track) -> jax.Array:
+    """(2,) where the first row that tells two coordinates puts the object; the origin if there is none."""
+    complete = jnp.all(track.mask[:, :2], axis=1)
+    row = jax.tree.map(lambda leaf: jnp.asarray(leaf)[jnp.argmax(complete)], track)
+    first, second = jnp.where(row.mask[:2], row.measurement[:2], 0)
+    polar = first * jnp.stack([jnp.cos(second), jnp.sin(second)])
+    return jnp.where(jnp.any(complete), jnp.where(row.sensor == LIDAR, jnp.stack([first, second]), polar), 0)
 
 
 class RangeBeaconParams(NamedTuple):

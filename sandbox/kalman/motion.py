@@ -1,6 +1,7 @@
 """How things move: the state after a time, and a factor of the noise that came in meanwhile.
 
-Noise is white and continuous in time, so that two short steps do what one long one does.
+Noise is white and continuous in time. Two short steps add what one long one does: exactly for constant velocity,
+elsewhere to leading order in the time, for what a turn does to the position meanwhile is left out.
 """
 
 import jax
@@ -34,7 +35,7 @@ def constant_velocity_noise(dt_seconds: jax.Array, acceleration_density: jax.Arr
       dt_seconds: (). acceleration_density: √q, m/s² per √Hz. num_axes: d.
     Returns:
       (2 d, 2 d), in m and m/s.
-    Source: Bar-Shalom, Li, Kirubarajan 2001, eq. 6.2.2-12.
+    Source: Bar-Shalom, Li, Kirubarajan 2001, section 6.2.2.
 
     >>> G = constant_velocity_noise(2.0, 1.0, num_axes=1)
     >>> np.asarray((G @ G.T)).round(3)

@@ -15,6 +15,7 @@ from sandbox.kalman.linearise import Observation, Transition
 from sandbox.kalman.model import Factored, Gaussian
 from sandbox.kalman.small import congruence, product, product_transposed, solve, solve_lower
 from sandbox.kalman.smoother import Smoothed
+from sandbox.kalman.track import rows_before
 
 __all__ = ["kalman_filter", "rts_smoother"]
 
@@ -61,7 +62,7 @@ def kalman_filter(prior: Factored, transitions: Transition, observations: Observ
     elements = jax.tree.map(lambda rows, row: rows.at[0].set(row), elements, known)
     beliefs = jax.lax.associative_scan(jax.vmap(_combine_filter), elements)
     updated = Gaussian(beliefs.b, beliefs.C)
-    predicted = jax.vmap(covariance.predict)(_shift(start, updated), transitions)
+    predicted = jax.vmap(covariance.predict)(rows_before(start, updated), transitions)
     _, innovation = jax.vmap(covariance.update)(predicted, observations)
     return Filtered(start, predicted, updated, innovation, jnp.ones(updated.mean.shape[0], bool))
 
@@ -83,7 +84,7 @@ def rts_smoother(filtered: Filtered, transitions: Transition) -> Smoothed:
     >>> np.asarray(rts_smoother(filtered, transition).start.mean).round(3)
     array([1.333], dtype=float32)
     """
-    before = _shift(filtered.start, filtered.updated)
+    before = rows_before(filtered.start, filtered.updated)
     last = _row(filtered.updated, -1)
     elements = jax.vmap(_smoother_element)(before, transitions)
     known = SmootherElement(jnp.zeros_like(last.covariance), last.mean, last.covariance)
@@ -128,11 +129,6 @@ def _combine_smoother(later: SmootherElement, earlier: SmootherElement) -> Smoot
 
 def _symmetric(a: jax.Array) -> jax.Array:
     return (a + a.T) / 2
-
-
-def _shift(start: Gaussian, rows: Gaussian) -> Gaussian:
-    """The belief before each row: the start, then all rows but the last."""
-    return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), start, rows)
 
 
 def _row(tree, index: int):

@@ -5,13 +5,12 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from sandbox.kalman import covariance
 from sandbox.kalman.filter import Belief, Filtered, kalman_filter
 from sandbox.kalman.linearise import Transition, linearise
 from sandbox.kalman.model import Model
-from sandbox.kalman.track import Track
+from sandbox.kalman.track import Track, rows_before
 
 __all__ = ["Smoothed", "extended_smoother", "iterated_smoother", "rts_smoother"]
 
@@ -42,8 +41,7 @@ def rts_smoother(filtered: Filtered, transitions: Transition, *, form: ModuleTyp
     >>> np.asarray(rts_smoother(filtered, transition).start.mean).round(3)
     array([1.333], dtype=float32)
     """
-    before = jax.tree.map(lambda start, rows: jnp.concatenate([start[None], rows[:-1]]),
-                          filtered.start, filtered.updated)
+    before = rows_before(filtered.start, filtered.updated)
     last = jax.tree.map(lambda leaf: leaf[-1], filtered.updated)
 
     def step(after: Belief, row: tuple[Belief, Transition]):
@@ -63,7 +61,7 @@ def extended_smoother(model: Model, params: Any, track: Track, filtered: Filtere
       model, params, track: as the filter took them. filtered: what it gave. form: its form.
     Returns:
       Smoothed.
-    Source: Särkkä, Svensson 2023, algorithm 13.1.
+    Source: Särkkä, Svensson 2023, chapter 13.
 
     >>> from sandbox.kalman.model import Factored, linear_model
     >>> one = jnp.ones((1, 1))
@@ -100,7 +98,6 @@ def iterated_smoother(model: Model, params: Any, track: Track, smoothed: Smoothe
     >>> one = jnp.ones((1, 1))
     >>> model = linear_model(one, 0 * one, one, one, Factored(jnp.zeros(1), one))
     >>> track = Track(jnp.ones(2), jnp.zeros((2, 0)), jnp.zeros(2, int), jnp.ones((2, 1)), jnp.ones((2, 1), bool))
-    >>> from sandbox.kalman.model import Gaussian
     >>> from sandbox.kalman.model import Gaussian
     >>> begin = Smoothed(Gaussian(jnp.zeros(1), one), Gaussian(jnp.zeros((2, 1)), jnp.stack([one, one])))
     >>> np.asarray(iterated_smoother(model, None, track, begin, num_iterations=1).rows.mean).round(3)

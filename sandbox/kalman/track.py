@@ -1,11 +1,12 @@
 """A recording in rows, one a measurement or an odometry reading, and what is refused at the door."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["Track", "check_track"]
+__all__ = ["Track", "check_track", "rows_before"]
 
 
 class Track(NamedTuple):
@@ -22,6 +23,20 @@ class Track(NamedTuple):
     sensor: jax.Array
     measurement: jax.Array
     mask: jax.Array
+
+
+def rows_before(start: Any, rows: Any) -> Any:
+    """What stands before each row: the start, then all rows but the last.
+
+    Args:
+      start: pytree. rows: the same with leading axis T.
+    Returns:
+      As rows.
+
+    >>> rows_before(jnp.array(0), jnp.array([1, 2, 3]))
+    Array([0, 1, 2], dtype=int32)
+    """
+    return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), start, rows)
 
 
 def check_track(track: Track, num_sensors: int) -> Track:
@@ -52,6 +67,8 @@ def check_track(track: Track, num_sensors: int) -> Track:
                          f"{measurement.shape}; got rows {rows}, mask {mask.shape}")
     if mask.dtype != bool:
         raise ValueError(f"mask must be of booleans, got {mask.dtype}")
+    if sensor.dtype.kind not in "iu":
+        raise ValueError(f"sensor must be of integers, got {sensor.dtype}")
     first = np.arange(dt.shape[-1]) == 0
     _refuse(~np.isfinite(dt) | np.where(first, dt < 0, dt <= 0), dt,
             "dt_seconds is {}: time must go on from row to row")

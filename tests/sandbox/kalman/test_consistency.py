@@ -16,7 +16,9 @@ pytestmark = pytest.mark.usefixtures("float64")
 ROWS = 3000
 
 
-in_band = jax.jit(consistency.in_band)
+@jax.jit
+def in_band(innovation, probability=0.95):
+    return consistency.in_band(innovation.nis, innovation.degrees, probability)
 
 
 @functools.cache
@@ -68,13 +70,19 @@ def test_rows_without_measurements_are_not_in_the_count():
 
 
 def test_innovations_of_a_sound_filter_are_white():
-    lags = consistency.autocorrelation(innovation(), 20)
+    lags = consistency.autocorrelation(innovation().whitened, 20)
     assert lags.shape == (20,)
     assert np.all(np.abs(lags) < 4 / np.sqrt(0.9 * ROWS))
 
 
 def test_innovations_of_a_filter_that_trusts_its_motion_too_much_are_not():
-    assert consistency.autocorrelation(innovation(wrong_acceleration=0.1), 3)[0] > 0.3
+    assert consistency.autocorrelation(innovation(wrong_acceleration=0.1).whitened, 3)[0] > 0.3
+
+
+def test_there_are_no_more_lags_than_rows():
+    assert consistency.autocorrelation(np.ones((1, 2)), 0).shape == (0,)
+    with pytest.raises(ValueError, match="num_lags must be 0 to 2 for 3 rows, got 3"):
+        consistency.autocorrelation(np.ones((3, 1)), 3)
 
 
 def test_nees_is_the_quadratic_form():

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sandbox.kalman import filter, linearise
+from sandbox.kalman import covariance, filter, linearise, square_root
 from sandbox.kalman.model import Factored, Gaussian, Model, linear_model
 from sandbox.kalman.track import Track
 from tests.sandbox.kalman.problems import (
@@ -49,7 +49,7 @@ def row_of(filtered: filter.Filtered) -> Row:
 
 def test_a_loop_of_the_formulas_agrees_on_turns_masks_and_wrapped_bearings():
     params, track = LIDAR_RADAR_PARAMS, LIDAR_RADAR_TRACK
-    start = np.array([0, 0, *params.start]), np.diag([100, 100, 5, 1.8, 0.5]) ** 2
+    start = np.asarray(LIDAR_RADAR.prior(params, track).mean), np.diag([100, 100, 5, 1.8, 0.5]) ** 2
     expected = filter_by_hand(*start, track, turning(params), lidar_or_radar(params))
     filtered = filter_of(LIDAR_RADAR, params, track)
     assert_close(row_of(filtered), expected)
@@ -150,6 +150,51 @@ def test_the_gate_turns_an_outlier_away():
 def test_a_gate_that_nothing_exceeds_changes_nothing():
     gated, free = (filter_of(LINEAR, None, LINEAR_TRACK, gate=gate) for gate in (np.array([0.0, 1e9, 1e9]), None))
     assert_close(gated, free, 1e-14)
+
+
+def test_a_measurement_of_nan_is_never_swallowed():
+    """Not even by a gate, to which it might look too surprising."""
+    track = LINEAR_TRACK._replace(measurement=np.where(LINEAR_TRACK.mask, LINEAR_TRACK.measurement, 0.0))
+    track.measurement[3] = np.nan
+    gated = filter_of(LINEAR, None, track, gate=np.array([0.0, 15.0, 20.0]))
+    assert np.isfinite(gated.updated.mean[:3]).all() and np.isnan(gated.updated.mean[3:]).all()
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"gate": np.array([0.0, 9.0])}, r"gate must have 3 values, .* got shape \(2,\)"),
+    ({"num_iterations": 0}, "num_iterations must be at least 1, got 0"),
+    ({"track": LINEAR_TRACK._replace(measurement=np.ones((6, 3)))}, r"measurement must have the shape \(6, 2\)"),
+    ({"track": LINEAR_TRACK._replace(mask=np.ones((6, 1), bool))}, r"mask must have the shape \(6, 2\)"),
+    ({"track": LINEAR_TRACK._replace(sensor=np.zeros(5, int))}, r"sensor must have the shape \(6,\)"),
+    ({"track": LINEAR_TRACK._replace(control=np.zeros((7, 0)))}, r"control must have the shape \(6, 0\)"),
+    ({"track": LINEAR_TRACK._replace(dt_seconds=np.ones((2, 6)))}, "dt_seconds must be of one track"),
+])
+def test_what_does_not_fit_is_refused_by_name(change, words):
+    with pytest.raises(ValueError, match=words):
+        filter.extended_kalman_filter(**{"model": LINEAR, "params": None, "track": LINEAR_TRACK} | change)
+
+
+@pytest.mark.parametrize("form", [covariance, square_root])
+def test_many_tracks_in_one_call_are_each_alone(form):
+    tracks = jax.tree.map(lambda leaf: np.stack([leaf] * 3), LINEAR_TRACK)
+    tracks = tracks._replace(measurement=tracks.measurement * np.array([1.0, -2.0, 9.0])[:, None, None])
+    gate = np.array([0.0, 15.0, 20.0])
+    together = jax.jit(jax.vmap(lambda track: filter.extended_kalman_filter(LINEAR, None, track, gate=gate, form=form)))
+    together = together(tracks)
+    assert not together.accepted.all()
+    for k in range(3):
+        alone = filter_of(LINEAR, None, jax.tree.map(lambda leaf, k=k: leaf[k], tracks), gate=gate, form=form)
+        assert_close(jax.tree.map(lambda leaf, k=k: leaf[k], together), alone, 1e-12)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_prior_of_an_object_is_where_it_is_first_seen(first):
+    """By lidar or by radar; rows that tell nothing are passed over."""
+    sensor = np.array([0, first, 1 - first])
+    seen = {0: [3.0, 4.0, 0.0], 1: [5.0, np.arctan2(4.0, 3.0), 1.0]}
+    mask = np.array([[True, False, False], [True, True, first == 1], [True, True, first == 0]])
+    track = track_of(np.full(3, 0.1), np.array([seen[s] for s in sensor]), mask, sensor=sensor)
+    np.testing.assert_allclose(LIDAR_RADAR.prior(LIDAR_RADAR_PARAMS, track).mean[:2], [3.0, 4.0], rtol=1e-12)
 
 
 def test_controls_reach_the_motion():

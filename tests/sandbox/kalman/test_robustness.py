@@ -38,11 +38,12 @@ SWIRL = Model(
 
 class Report(NamedTuple):
     """finite: of every belief and every innovation, padding too. pivot: the smallest on all diagonals of factors of
-    real rows. factors: (SAMPLES, n, n), from the first real row to the last."""
+    real rows. factors, covariances: (SAMPLES, n, n), from the first real row to the last."""
 
     finite: jax.Array
     pivot: jax.Array
     factors: jax.Array
+    covariances: jax.Array
 
 
 def log_uniform(key, low, high, shape=()):
@@ -91,7 +92,8 @@ def examine(key, rows: int, model: Model, draw, components: int) -> Report:
     pivots = jnp.stack([jnp.diagonal(belief.factor, axis1=1, axis2=2) for belief in kept[:2]])
     real = (jnp.arange(rows) < length)[None, :, None]
     sample = (jnp.linspace(0, 1, SAMPLES) * (length - 1)).astype(int)
-    return Report(finite, jnp.min(jnp.where(real, pivots, jnp.inf)), filtered.updated.factor[sample])
+    return Report(finite, jnp.min(jnp.where(real, pivots, jnp.inf)), filtered.updated.factor[sample],
+                  filtered.updated.covariance[sample])
 
 
 def examine_all(problems: int, rows: int, model: Model, draw, components: int) -> Report:
@@ -112,7 +114,6 @@ def test_random_problems_stay_finite_symmetric_and_positive_definite(problems, r
     assert report.finite.all()
     assert report.pivot.min() > 0  # of a triangle: then its product is positive definite
     factors = np.float64(report.factors)
-    covariance = factors @ np.swapaxes(factors, -1, -2)
-    assert np.array_equal(covariance, np.swapaxes(covariance, -1, -2))
+    assert np.array_equal(report.covariances, np.swapaxes(report.covariances, -1, -2))
     # Its eigenvalues are the squares of these, whose own digits would be lost in squaring.
     assert np.linalg.svd(factors, compute_uv=False).min() > 0

@@ -106,3 +106,8 @@ def test_the_sensor_without_noise_is_named():
 def test_noise_of_very_different_sizes_is_sound():
     check_noise(with_noise(np.diag([1e-5, 1e5])), None)
     check_noise(with_noise(np.array([[1.0, 0.0], [0.999, 1e-3]])), None)
+
+
+def test_a_sensor_is_a_whole_number():
+    with pytest.raises(ValueError, match="sensor must be of integers, got float64"):
+        check_track(TRACK._replace(sensor=TRACK.sensor + 0.5), 2)
