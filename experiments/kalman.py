@@ -55,7 +55,7 @@ class Config(RunConfig):
 
 PRESETS = {"quick": {}, "full": {"steps": 300}}
 
-UKF = "best UKF published by students of the course; its rubric "
+UKF = "best UKF of the course's students; rubric "
 REFERENCE = {
     "lidar-radar": {
         "rmse_px": Reference(0.0655, UKF + "0.11"), "rmse_py": Reference(0.0818, UKF + "0.11"),

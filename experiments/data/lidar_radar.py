@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.data.errors import DataError
-from experiments.data.recordings import Recording, check, wrap
+from experiments.data.recordings import Recording, check, refuse, wrap
 from experiments.data.sources import Dataset, locate
 
 FILE = "obj_pose-laser-radar-synthetic-input.txt"
@@ -63,6 +63,12 @@ def read(path: str | Path) -> Recording:
         raise DataError(f"{path}:1: the file is empty")
     sensor, measurement, microseconds, truth = (list(column) for column in zip(*rows))
     sensor = np.array(sensor, np.int32)
+
+    def place(row: int) -> str:
+        return f"{path}:{lines[row]}"
+
+    refuse(np.diff(microseconds, prepend=microseconds[0] - 1) <= 0, place,
+           lambda row: f"t must rise, but {microseconds[row]} follows {microseconds[row - 1]}")
     return check(
         Recording(
             name=DATASET.name,
@@ -76,7 +82,7 @@ def read(path: str | Path) -> Recording:
             truth=np.array(truth),
             truth_names=TRUTH,
         ),
-        place=lambda row: f"{path}:{lines[row]}",
+        place=place,
     )
 
 

@@ -1,5 +1,6 @@
 """What the run tells at its end: errors by seed, whether the filter's claims are true, what noise it learned."""
 
+import math
 from typing import Any
 
 import jax
@@ -81,8 +82,8 @@ def speak(problem: Problem, params: Any) -> str:
 
 
 def rms(values: np.ndarray) -> float:
-    """Root mean square."""
-    return float(np.sqrt(np.mean(np.square(values))))
+    """Root mean square; NaN of nothing."""
+    return float(np.sqrt(np.mean(np.square(values)))) if len(values) else math.nan
 
 
 def _nth(stacked: Any, k: int) -> Any:

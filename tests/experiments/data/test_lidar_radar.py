@@ -55,8 +55,8 @@ BAD = {
     "negative range": (LIDAR + RADAR.replace("1.5", "-1.5"), 2, r"range -1\.5 m is negative"),
     "fraction of a time": (LIDAR.replace("3000000", "3000000.5"), 1, "t '1477010443000000.5' is not a whole number"),
     "endless time": (LIDAR.replace("3000000", "3" * 400), 1, "t '1477010443+' is not a whole number"),
-    "time standing still": (LIDAR + LIDAR, 2, "time must rise"),
-    "time running backwards": (RADAR + "\n" + LIDAR, 3, "time must rise"),
+    "time standing still": (LIDAR + LIDAR, 2, "t must rise, but "),
+    "time running backwards": (RADAR + "\n" + LIDAR, 3, "t must rise, but "),
     "not text": (LIDAR.encode() + b"R\x80" + RADAR[1:].encode(), 2, "L, for lidar, or R, for radar"),
 }
 
