@@ -86,7 +86,7 @@ def test_beacons_read_long_and_it_finds_out(tmp_path):
 @pytest.mark.parametrize(("flags", "words"), [
     (("--steps", 0), "--steps must be at least 1, got 0"),
     (("--update-iterations", 0), "--update-iterations must be at least 1, got 0"),
-    (("--learning-rate", -1), "--learning-rate must be positive, got -1.0"),
+    (("--learning-rate", -1), "--learning-rate must be positive and finite, got -1.0"),
     (("--dataset", "plaza"), "--dataset must be embedded, lidar-radar or range-beacons, got 'plaza'"),
 ])
 def test_wrong_flags_are_refused(flags, words, tmp_path):
