@@ -10,8 +10,7 @@ import numpy as np
 from experiments.tracking.problem import Problem, settled, truth
 from sandbox.kalman import Filtered, Innovation, Smoothed, consistency
 
-MOTION = ("speed", "heading", "turn_rate")
-COMPONENTS = {"log_radar": ("range", "bearing", "range_rate"), "start": MOTION, "log_start_std": MOTION}
+COMPONENTS = {"log_radar": ("range", "bearing", "range_rate"), "start": ("speed", "heading", "turn_rate")}
 
 
 def metrics(problem: Problem, filtered: Filtered, smoothed: Smoothed) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Linear algebra of matrices of a few rows, written out: sizes are static, and every loop below is unrolled.
+"""Linear algebra of matrices of a few rows, written out: sizes are static, and loops unrolled, all but one.
 
 LAPACK, and any library's product, takes such matrices one at a time at the price of a call each. Written out
 as sums of outer products they compile to vector code that fuses with what stands around it, alone and by the
