@@ -7,18 +7,19 @@ from typing import Annotated
 
 import tyro
 
-from experiments.data import DataError, DataUnavailable, lidar_radar, movielens, range_beacons
+from experiments.data import DataError, DataUnavailable, lidar_radar, movielens, range_beacons, tinyshakespeare
 from experiments.runner.progress import say
 
 RECORDINGS = {"lidar-radar": lidar_radar.load, "range-beacons": range_beacons.load}
+TEXT = tinyshakespeare.DATASET.name
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """Fetch real data sets where they are not at hand, and read each once to see that it is whole."""
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional] = ("movielens-100k", *RECORDINGS)
-    """Data sets: lidar-radar, range-beacons, movielens-100k, -1m, -10m, -20m, -25m, -latest-small."""
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = ("movielens-100k", *RECORDINGS, TEXT)
+    """Data sets: lidar-radar, range-beacons, tinyshakespeare, movielens-100k, -1m, -10m, -20m, -25m, -latest-small."""
     data_dir: Path | None = None
     """Where to look first, and where to put them. Without it: $SANDBOX_DATA, then the user's cache."""
 
@@ -44,8 +45,11 @@ def _summary(name: str, data_dir: Path | None) -> str:
         seconds = recording.time_seconds[-1] - recording.start_seconds
         num_measured = int(recording.mask.any(axis=1).sum())
         return f"{seconds:.0f} s, {num_measured:,} measurements by {', '.join(recording.sensors)}"
+    if name == TEXT:
+        text = tinyshakespeare.load(data_dir)
+        return f"{len(text.train) + len(text.validation):,} characters, {text.alphabet.size} of them distinct"
     if name not in movielens.EDITIONS:
-        known = ", ".join([*RECORDINGS, *movielens.EDITIONS])
+        known = ", ".join([*RECORDINGS, TEXT, *movielens.EDITIONS])
         raise ValueError(f"a data set is one of {known}; got {name!r}")
     table = movielens.load(name, data_dir)
     films, users = len(table.item_ids), len(table.user_ids)

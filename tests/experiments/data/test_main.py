@@ -16,12 +16,19 @@ def folder(tmp_path):
 
 
 def test_every_public_set_is_fetched_unless_some_are_named():
-    assert Options().names == ("movielens-100k", "lidar-radar", "range-beacons")
+    assert Options().names == ("movielens-100k", "lidar-radar", "range-beacons", "tinyshakespeare")
 
 
 def test_a_line_for_a_recording(folder, capsys):
     assert main(Options(("lidar-radar",), folder)) == 0
     assert capsys.readouterr().out == "lidar-radar: 2 s, 2 measurements by lidar, radar\n"
+
+
+def test_a_line_for_a_text(tmp_path, capsys):
+    (tmp_path / "tinyshakespeare").mkdir()
+    (tmp_path / "tinyshakespeare" / "input.txt").write_text("tarantella\n")
+    assert main(Options(("tinyshakespeare",), tmp_path)) == 0
+    assert capsys.readouterr().out == "tinyshakespeare: 11 characters, 7 of them distinct\n"
 
 
 def test_a_damaged_one_and_an_unknown_one_do_not_stop_the_others(folder, capsys):
@@ -30,4 +37,4 @@ def test_a_damaged_one_and_an_unknown_one_do_not_stop_the_others(folder, capsys)
     assert main(Options(("nowhere", "range-beacons", "lidar-radar"), folder)) == 2
     out, err = capsys.readouterr()
     assert out.startswith("lidar-radar: ") and "Plaza2.mat: not a MATLAB file" in err
-    assert "one of lidar-radar, range-beacons, movielens-100k" in err and "got 'nowhere'" in err
+    assert "one of lidar-radar, range-beacons, tinyshakespeare, movielens-100k" in err and "got 'nowhere'" in err
