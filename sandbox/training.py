@@ -1,7 +1,7 @@
 """A loss and an optimiser made into a step, many steps into one compiled chunk, many runs into one.
 
 A step is a pure function step(state, *data) -> (state, metrics) of any pytree. Nothing outside the
-state decides what comes next: batches are drawn from fold_in(key, step). So a run that is stopped
+state decides what comes next: batches are drawn by its key and its step. So a run that is stopped
 and goes on from its state ends with the same bits.
 """
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("matrix_factorization", "kalman")
+BENCHMARKS = ("matrix_factorization", "kalman", "attention")
 
 
 def main(arguments: list[str]) -> int:

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from experiments.benchmarks import kalman, kalman_ours, tracks
+from experiments.benchmarks import attention, attention_ours, kalman, kalman_ours, tracks
 from experiments.benchmarks import matrix_factorization as bench
 from experiments.benchmarks.pairs import zipf_pairs
 
@@ -34,7 +34,7 @@ def test_tables_set_both_sides_against_each_other():
     assert cells == [["0.9000", "3.000", "8.000"], ["0.9500", "3.000", "6.000"], ["", "1.0 x", "0.8 x"]]
 
 
-@pytest.mark.parametrize("name", ["matrix_factorization", "kalman"])
+@pytest.mark.parametrize("name", ["matrix_factorization", "kalman", "attention"])
 def test_a_misspelt_flag_is_refused(name):
     command = [sys.executable, "-m", f"experiments.benchmarks.{name}", "--sweps", "3"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -79,6 +79,65 @@ def test_filter_table_counts_microseconds_a_step():
     assert [column[-4] for column in cells] == ["0.400", "-", ""]
     assert [column[-3] for column in cells] == ["5.0 x", "-", ""]
     assert [column[-1] for column in cells] == ["-8.0000", "-8.0008", "1e-04 apart"]
+
+
+@pytest.mark.slow
+def test_our_attention_and_transformer_run_without_the_peers(capsys):
+    config = attention.Config(
+        peers_python=None, dataset="embedded", lengths=(16, 32), timed_length=16, timed_heads=2, head_size=4, repeats=1,
+        layers=1, width=8, model_heads=2, context=8, batch_size=2, chunk_steps=2, chunks=1, turns=2, generated=4)
+    reports = attention.main(config)
+    assert all(len(reports["memory"][case]) == 2 for case in attention.MEMORY)
+    times = [case for case in reports["time"].values() if isinstance(case, dict)]
+    assert len(times) == 4 and all(case["apart"] < 1e-5 for case in times)
+    assert reports["oracle"] is None and len(reports["train"]["ours"]["seconds"]) == 2
+    assert 0 < reports["train"]["ours"]["loss"] < 10
+    printed = capsys.readouterr().out
+    assert "Hessian-vector product" in printed and "jax.nn" in printed and "tokens a second" in printed
+
+
+def test_what_another_implementation_has_to_reproduce_is_in_double_precision_and_nowhere_zero(tmp_path):
+    sizes = {"num_tokens": 5, "num_layers": 1, "width": 8, "num_heads": 2}
+    attention_ours.reference({"tokens": np.arange(40) % 5}, sizes=sizes, rows=2, context=4, target=tmp_path / "out.npz")
+    with np.load(tmp_path / "out.npz") as written:
+        assert written["logits"].shape == (2, 4, 5) and written["params.blocks_0.up.kernel"].shape == (8, 32)
+        arrays = [written[name] for name in written if name not in ("inputs", "targets")]
+        params = [name.removeprefix("params.") for name in written if name.startswith("params.")]
+        gradients = [name.removeprefix("gradients.") for name in written if name.startswith("gradients.")]
+    assert params == gradients
+    assert all(array.dtype == np.float64 and np.any(array != 0) for array in arrays)
+
+
+def test_training_table_takes_the_faster_mode_of_the_peer():
+    side = {"compile_seconds": 2.0, "loss": 2.5, "parameters": 1000}
+    train = {"ours": side | {"seconds": [0.1, 0.2, 0.9]}, "eager": side | {"seconds": [0.4]},
+             "compiled": side | {"seconds": [0.3]}}
+    oracle = {"logits": 1e-15, "loss": 2e-16, "gradients": 3e-15, "peak_bytes": 5}
+    reports = {"train": train, "oracle": oracle, "generate": {"seconds": [0.5]}}
+    table = attention.train_table(reports, attention.Config())
+    assert table.columns[2].header == "PyTorch, compiled"
+    cells = [list(column.cells) for column in table.columns]
+    assert [column[0] for column in cells[1:]] == ["200.00", "300.00", "1.5 x"]
+    assert [column[1] for column in cells[1:]] == ["3,840", "2,560", ""]
+    assert cells[0][3] == "ms a step, eager" and cells[2][3] == "400.00"
+    assert cells[3][5:8] == ["1e-15 apart", "2e-16 apart", "3e-15 apart"] and cells[1][-1] == "2,000"
+
+
+def test_attention_tables_show_growth_and_ratio():
+    report = {"gradient": [2**20, 2**21], "hessian": [2**21, 2**22], "dense": [2**25, 2**27]}
+    cells = [list(column.cells) for column in attention.memory_table(report, attention.Config()).columns]
+    assert cells[1] == ["1.0", "2.0", "32.0", "32 x"] and cells[3] == ["2.00 x", "2.00 x", "4.00 x", ""]
+    side = {"compile_seconds": 1.0}
+    case = {"ours": side | {"seconds": [0.1]}, "jax.nn": side | {"seconds": [0.2]}, "apart": 1e-6}
+    table = attention.time_table({"forward, causal": case, "peak_bytes": 1}, attention.Config())
+    assert [next(iter(column.cells)) for column in table.columns[1:4]] == ["100.0", "200.0", "2.0 x"]
+
+
+def test_models_that_differ_are_not_compared():
+    attention.require_agreement(None)
+    attention.require_agreement({"logits": 1e-15, "loss": 1e-16, "gradients": 1e-14, "peak_bytes": 10**9})
+    with pytest.raises(ValueError, match="must agree to 1e-10, but are 2e-06 apart"):
+        attention.require_agreement({"logits": 1e-15, "loss": 1e-16, "gradients": 2e-6})
 
 
 def test_simulated_tracks_follow_their_own_equations():

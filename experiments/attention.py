@@ -1,0 +1,198 @@
+"""A transformer that learns to write: softmax(q kᵀ/√H) v, and ∂softmax = diag(s) − s sᵀ, four layers deep.
+
+It reads a text, character by character, guesses the next one from at most 64 before, and is judged on the part of
+the text that it has never seen: nats per character. Then it writes.
+"""
+
+import dataclasses
+import math
+from functools import partial
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import tyro
+
+from experiments.data import Alphabet, texts
+from experiments.runner import metrics
+from experiments.runner.config import RunConfig, require
+from experiments.runner.finish import finish
+from experiments.runner.loop import begin, train
+from experiments.runner.result import Result
+from experiments.runner.run import start
+from experiments.runner.summary import Reference
+from experiments.writing import figures, problem, report
+from experiments.writing.writer import Writer
+from sandbox import attention
+from sandbox.training import init_state, step_of
+
+NAME = "attention"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(RunConfig):
+    """A language model of characters."""
+
+    dataset: Annotated[str, tyro.conf.arg(aliases=["--text"])] = "embedded"
+    """What to learn from: embedded, the English of Python's own documentation; tinyshakespeare; or any text file."""
+    unit: str = "characters"
+    """What a token is: characters of the text, or bytes, which any file has."""
+    steps: int = 300
+    """Optimiser steps."""
+    batch_size: int = 12
+    """Blocks of the text in a step."""
+    context: int = 64
+    """Tokens of a block; what the model sees at once."""
+    layers: int = 3
+    """Number of blocks of attention and MLP."""
+    width: int = 96
+    """Components of the residual stream."""
+    heads: int = 3
+    """Heads of queries; width / heads must be even."""
+    key_heads: int | None = None
+    """Heads of keys and values, each shared by as many queries' heads; without it, as many as of queries."""
+    dropout: float = 0.0
+    """Probability that a component of a residual branch is left out of a step."""
+    matrix_learning_rate: float = 0.02
+    """Muon's, for the matrices of the blocks."""
+    embedding_learning_rate: float = 0.02
+    """Adam's, for the embedding."""
+    head_learning_rate: float = 0.005
+    """Adam's, for the head."""
+    vector_learning_rate: float = 0.01
+    """Adam's, for vectors."""
+    momentum: float = 0.85
+    """Muon's β."""
+    warmup: int = 20
+    """Steps in which learning rates rise from 0."""
+    decay: float = 0.6
+    """Last share of the steps, in which they fall to 0 again, along a line."""
+    label_smoothing: float = 0.0
+    """ε of the loss."""
+    z_loss: float = 0.0
+    """ζ of the loss, which keeps log Σ exp of the logits near 0."""
+    implementation: str = "auto"
+    """Of attention: auto, dense, blockwise or fused."""
+    dtype: str = "float32"
+    """What the model computes in: float32 or bfloat16. Parameters are float32."""
+    prompt: str | None = None
+    """What the sample at the end goes on from; without it, the beginning of the validation part."""
+    sample_tokens: int = 400
+    """Length of the sample."""
+    temperature: float = 0.8
+    """Of the sample; 0 takes the likeliest."""
+    top_p: float = 0.95
+    """Share of the likeliest tokens that the sample is drawn from."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self.preset in PRESETS, "--preset", f"one of {', '.join(PRESETS)}", self.preset)
+        require(self.unit in texts.UNITS, "--unit", " or ".join(texts.UNITS), self.unit)
+        for flag in ("steps", "batch_size", "layers", "width", "heads", "sample_tokens"):
+            require(getattr(self, flag) >= 1, f"--{flag.replace('_', '-')}", "at least 1", getattr(self, flag))
+        require(self.context >= 2, "--context", "at least 2", self.context)
+        require(self.width % (2 * self.heads) == 0, "--heads", f"such that --width {self.width} / heads is even",
+                self.heads)
+        require(self.key_heads is None or (self.key_heads >= 1 and self.heads % self.key_heads == 0), "--key-heads",
+                f"a divisor of --heads {self.heads}", self.key_heads)
+        for flag in ("dropout", "momentum", "label_smoothing"):
+            require(0 <= getattr(self, flag) < 1, f"--{flag.replace('_', '-')}", "in [0, 1)", getattr(self, flag))
+        for flag in ("matrix_learning_rate", "embedding_learning_rate", "head_learning_rate", "vector_learning_rate",
+                     "z_loss", "temperature"):
+            require(0 <= getattr(self, flag) < math.inf, f"--{flag.replace('_', '-')}", "0 or more, and finite",
+                    getattr(self, flag))
+        require(self.warmup >= 0, "--warmup", "0 or more", self.warmup)
+        require(0 <= self.decay <= 1, "--decay", "in [0, 1]", self.decay)
+        require(self.implementation in attention.IMPLEMENTATIONS, "--implementation",
+                f"one of {', '.join(attention.IMPLEMENTATIONS)}", self.implementation)
+        require(self.dtype in ("float32", "bfloat16"), "--dtype", "float32 or bfloat16", self.dtype)
+        require(0 < self.top_p <= 1, "--top-p", "in (0, 1]", self.top_p)
+        require(self.prompt != "", "--prompt", "at least one character", repr(self.prompt))
+
+
+PRESETS = {
+    "quick": {},
+    "full": {"steps": 2000, "layers": 4, "width": 128, "heads": 4, "seeds": 3},
+    "gpu": {"steps": 5000, "batch_size": 64, "context": 256, "layers": 6, "width": 384, "heads": 6, "dropout": 0.2,
+            "seeds": 3, "dtype": "bfloat16"},
+}
+
+REFERENCE = {
+    ("tinyshakespeare", 64): {"val_loss": Reference(1.88, "nanoGPT, its CPU configuration: as many steps and tokens")},
+    ("tinyshakespeare", 256): {"val_loss": Reference(1.4697, "nanoGPT on a GPU; best published on its recipe: 1.4603")},
+}
+
+
+def run(config: Config = Config()) -> Result:
+    """Learn from a text, be judged on its unseen part, show where attention looks, and write."""
+    task = problem.read(config.dataset, config.data_dir, config.unit, config.context)
+    prompt = task.opening if config.prompt is None else config.prompt
+    texts.encode(task.alphabet, prompt)  # an unknown character is refused before anything is learned
+    model = network(config, task.alphabet)
+    optimizer = attention.muon_and_adam(*schedules(config), beta=config.momentum)
+    loss = partial(attention.next_token_cross_entropy, apply_fn=model.apply, label_smoothing=config.label_smoothing,
+                   z_loss=config.z_loss)
+    take = step_of(loss, optimizer, lambda key, batch: batch)
+
+    def step(state, tokens):
+        batch = attention.draw_blocks(state.key, state.step, tokens, context=config.context,
+                                      batch_size=config.batch_size)
+        dropout = attention.draw_dropout(jax.random.fold_in(state.key, state.step), rate=config.dropout,
+                                         batch_size=config.batch_size, num_layers=config.layers,
+                                         context=config.context, width=config.width)
+        return take(state, batch._replace(dropout=dropout))
+
+    def initial(key):
+        return init_state(model.init(key, jnp.zeros((1, 1), jnp.int32)), optimizer, jax.random.fold_in(key, 1))
+
+    with start(NAME, config, task.fingerprint) as work:
+        seeds = range(config.seed, config.seed + config.seeds)
+        states = begin(work, "learn", jax.vmap(initial), jnp.stack([jax.random.key(seed) for seed in seeds]))
+        params = train(work, "learn", step, states, task.train, num_steps=config.steps,
+                       chunk_steps=max(1, config.steps // 100), labels=[f"seed {seed}" for seed in seeds],
+                       runs="map" if jax.default_backend() == "cpu" else "vmap").state.params
+        judged = begin(work, "judge", partial(report.judge, model), params, task.validation)
+        first = jax.tree.map(lambda leaf: leaf[0], params)
+        writer = Writer(model, first, task.alphabet, config.context)
+        written = writer.write(prompt, config.sample_tokens, temperature=config.temperature, top_p=config.top_p,
+                               seed=config.seed)
+        return finish(
+            work,
+            metrics=report.metrics(judged, config.unit),
+            reference=REFERENCE.get((config.dataset, config.context), {}) if config.unit == "characters" else {},
+            drawn={"learning": figures.learning(metrics.read(work.directory, "learn"), judged, config.unit),
+                   "attention": figures.attention_maps(writer, prompt[-32:]),
+                   "jacobian": figures.softmax_jacobian(writer, prompt[-config.context:])},
+            learned={"params": first, "alphabet": np.array([ord(one) for one in task.alphabet.characters or ""])},
+            model=writer,
+            sample=f"{sum(leaf.size for leaf in jax.tree.leaves(first)):,} parameters. After {prompt!r} it writes:\n\n"
+                   f"{written}\n",
+        )
+
+
+def revive(config: Config, learned: dict[str, Any]) -> Writer:
+    """The writer of a finished run, from what it learned."""
+    characters = "".join(map(chr, np.asarray(learned["alphabet"]).tolist()))
+    alphabet = Alphabet(characters or None)
+    return Writer(network(config, alphabet), learned["params"], alphabet, config.context)
+
+
+def network(config: Config, alphabet: Alphabet) -> attention.Transformer:
+    """The model that the flags describe."""
+    return attention.Transformer(
+        num_tokens=alphabet.size, num_layers=config.layers, width=config.width, num_heads=config.heads,
+        num_key_heads=config.key_heads, implementation=config.implementation,
+        dtype=jnp.bfloat16 if config.dtype == "bfloat16" else None)
+
+
+def schedules(config: Config) -> list[optax.Schedule]:
+    """Learning rates of matrices, embedding, head and vectors: up in `warmup` steps, down over the last `decay`."""
+    falling = max(1, round(config.decay * config.steps))
+    shape = optax.join_schedules(
+        [optax.linear_schedule(1 / (config.warmup + 1), 1, config.warmup), optax.linear_schedule(1, 0, falling)],
+        [config.steps - falling])
+    rates = (config.matrix_learning_rate, config.embedding_learning_rate, config.head_learning_rate,
+             config.vector_learning_rate)
+    return [lambda step, rate=rate: rate * shape(step) for rate in rates]
