@@ -150,8 +150,9 @@ def split(tokens: np.ndarray, fraction: float = 0.9) -> tuple[np.ndarray, np.nda
     return tokens[:num_train], tokens[num_train:]
 
 
-def require_length(text: Text, context: int) -> None:
-    """Refuse a text of which a part is too short for `context` tokens and the one that follows them.
+def require_length(text: Text, context: int, batch_size: int = 1) -> None:
+    """Refuse a text of which a part is too short for `context` tokens and the one that follows them, or whose train
+    part is too short for a batch of such blocks, wherever the first one begins: (batch_size + 1) · context tokens.
 
     Raises:
       DataError: it is.
@@ -165,6 +166,10 @@ def require_length(text: Text, context: int) -> None:
         if (length := len(getattr(text, part))) <= context:
             raise DataError(f"{text.name}: its {part} part has {length:,} {text.alphabet.unit}, but a context of "
                             f"{context:,} takes {context + 1:,}; give a longer text or a smaller --context")
+    if len(text.train) < (needed := (batch_size + 1) * context):
+        raise DataError(f"{text.name}: its train part has {len(text.train):,} {text.alphabet.unit}, but {batch_size} "
+                        f"blocks of {context:,} take {needed:,}; give a longer text, or a smaller --context or "
+                        "--batch-size")
 
 
 def blocks(tokens: np.ndarray, context: int) -> Blocks:

@@ -16,7 +16,7 @@ JUDGED_AT_ONCE = 64  # blocks; what a network keeps of them grows with it
 
 class Problem(NamedTuple):
     """alphabet: what tokens stand for. train: (N,) int32 tokens. validation: blocks of the context, in batches,
-    Tokens with leaves (batches, blocks, T − 1). opening: how the validation part begins, to go on from.
+    Tokens with leaves (batches, blocks, T − 1). opening: how its first paragraph begins, to go on from.
     fingerprint: of the text."""
 
     alphabet: Alphabet
@@ -26,12 +26,12 @@ class Problem(NamedTuple):
     fingerprint: str
 
 
-def read(dataset: str, data_dir: Any, unit: str, context: int) -> Problem:
+def read(dataset: str, data_dir: Any, unit: str, context: int, batch_size: int) -> Problem:
     """The problem that a text poses.
 
     Args:
       dataset: embedded, tinyshakespeare, or the path of a file. data_dir: see RunConfig.
-      unit: characters or bytes. context: T, in tokens.
+      unit: characters or bytes. context: T, in tokens. batch_size: blocks of a step.
     Raises:
       UserError: no such data set or file. DataError, DataUnavailable: see experiments.data.
     """
@@ -43,10 +43,21 @@ def read(dataset: str, data_dir: Any, unit: str, context: int) -> Problem:
         text = texts.read(dataset, unit)
     else:
         raise UserError(f"--dataset must be embedded, tinyshakespeare or a text file, and there is no {dataset!r}")
-    texts.require_length(text, context)
-    opening = texts.decode(text.alphabet, text.validation[:context // 2])
-    return Problem(text.alphabet, jnp.asarray(text.train), in_batches(texts.blocks(text.validation, context)), opening,
-                   texts.fingerprint(text))
+    texts.require_length(text, context, batch_size)
+    blocks = in_batches(texts.blocks(text.validation, context))
+    return Problem(text.alphabet, jnp.asarray(text.train), blocks,
+                   opening(texts.decode(text.alphabet, text.validation[:1000]), context // 2), texts.fingerprint(text))
+
+
+def opening(text: str, most: int) -> str:
+    """The beginning of a text's first whole paragraph, up to a space.
+
+    >>> opening("ends here.\\n\\nIt was a dark and stormy night", 15)
+    'It was a dark '
+    """
+    _, _, whole = text.partition("\n\n")
+    start = (whole or text)[:most]
+    return start[:start.rfind(" ") + 1] or start
 
 
 def in_batches(blocks: texts.Blocks) -> Tokens:

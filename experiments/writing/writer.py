@@ -39,6 +39,8 @@ class Writer:
     def nats(self, text: str) -> np.ndarray:
         """−log p of each token of a text but the first, from those before it: (tokens − 1,)."""
         tokens = self._encode(text, "a text")[None]
+        if tokens.shape[1] == 1:
+            return np.zeros(0, np.float32)
         batch = Tokens(tokens[:, :-1], tokens[:, 1:], jnp.ones((1, tokens.shape[1] - 1)))
         return np.asarray(_aux(self.model, self.params, batch).nats[0])
 
@@ -46,10 +48,9 @@ class Writer:
         """Which token looks at which: (layers, heads, tokens, tokens), each row a distribution."""
         return np.asarray(_maps(self.model, self.params, self._encode(text, "a text")[None]))
 
-    def next_distribution(self, text: str) -> np.ndarray:
-        """p of what follows a text, (V,)."""
-        logits = self.model.apply(self.params, self._encode(text, "a text")[None])
-        return np.asarray(jax.nn.softmax(jnp.asarray(logits)[0, -1]))
+    def distributions(self, text: str) -> np.ndarray:
+        """p of what follows each token of a text, (tokens, V)."""
+        return np.asarray(_distributions(self.model, self.params, self._encode(text, "a text")[None])[0])
 
     def _encode(self, text: str, what: str) -> jax.Array:
         if not text:
@@ -68,4 +69,5 @@ _write = jax.jit(lambda key, model, params, prompt, num_tokens, capacity, temper
     static_argnums=(1, 4, 5, 6, 7))
 _aux = jax.jit(lambda model, params, batch: next_token_cross_entropy(params, batch, apply_fn=model.apply)[1],
                static_argnums=0)
+_distributions = jax.jit(lambda model, params, tokens: jax.nn.softmax(model.apply(params, tokens)), static_argnums=0)
 _maps = jax.jit(_maps_of, static_argnums=0)

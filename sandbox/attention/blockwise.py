@@ -43,7 +43,7 @@ def blockwise_attention(q: jax.Array, k: jax.Array, v: jax.Array, pairs: Pairs =
 
     Args:
       q: (B, T, N, H). k, v: (B, S, K, H). pairs: see Pairs. scale, softcap: see `masked_logits`.
-      block_size: of queries and of keys, at least 1; memory grows with its square.
+      block_size: of queries and of keys at most, at least 1; memory grows with its square.
     Returns:
       (B, T, N, H), the dtype of q; sums are float32, or float64 where q is.
     Raises:
@@ -59,7 +59,7 @@ def blockwise_attention(q: jax.Array, k: jax.Array, v: jax.Array, pairs: Pairs =
     batch, num_queries, heads, size = q.shape
     _, num_keys, key_heads, _ = k.shape
     groups = (key_heads, heads // key_heads)
-    rows, columns = (max(1, min(block_size, length)) for length in (num_queries, num_keys))
+    rows, columns = (_even(length, block_size) for length in (num_queries, num_keys))
     pairs = of_groups(pairs, groups)
     queries = Queries(_cut(q.reshape(batch, num_queries, *groups, size).transpose(0, 2, 3, 1, 4), 3, rows),
                       _cut(jnp.arange(num_queries), 0, rows), _cut(pairs.segment_ids, 1, rows))
@@ -122,6 +122,12 @@ def _may_touch(pairs: Pairs, query_positions: jax.Array, key_positions: jax.Arra
         if not pairs.causal:
             touches &= first_key - last_query < pairs.window
     return touches
+
+
+def _even(length: int, block_size: int) -> int:
+    """The size of as many equal blocks as blocks of the largest size would be: little of the last one is padding."""
+    count = max(1, -(-length // block_size))
+    return max(1, -(-length // count))
 
 
 def _cut(array: jax.Array | None, axis: int, size: int, fill: int = 0) -> jax.Array | None:

@@ -25,12 +25,12 @@ class Cache(NamedTuple):
     length: jax.Array
 
 
-def init_cache(model: Transformer, *, batch_size: int, capacity: int, dtype: Any = jnp.float32) -> Cache:
+def init_cache(model: Transformer, *, batch_size: int, capacity: int, dtype: Any = None) -> Cache:
     """A cache before the first token.
 
     Args:
       model: whose cache. batch_size: B. capacity: C >= 1, how many tokens are seen at once, the newest included.
-      dtype: of what the model computes in.
+      dtype: what the model computes in; without it, its own, and float32 where that is None.
     Returns:
       Cache.
     Raises:
@@ -42,12 +42,13 @@ def init_cache(model: Transformer, *, batch_size: int, capacity: int, dtype: Any
     if capacity < 1:
         raise ValueError(f"capacity must be at least 1, got {capacity}")
     shape = (model.num_layers, batch_size, capacity, model.key_heads, model.width // model.num_heads)
+    dtype = dtype or model.dtype or jnp.float32
     return Cache(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype), jnp.full(capacity, -1, jnp.int32),
                  jnp.zeros((model.num_layers, 2, batch_size, model.width), dtype), jnp.zeros((), jnp.int32))
 
 
 def extend(model: Transformer, params: Any, tokens: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
-    """Logits after one more token; they are the full pass's, with the last C tokens in sight.
+    """Logits after one more token; they are the full pass's, with the last C tokens in attention's sight.
 
     Args:
       model, params: a Transformer. tokens: (B,) in [0, V). cache: Cache of the tokens before.

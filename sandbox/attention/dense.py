@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from sandbox.attention.pairs import ALL, Pairs, masked_logits, of_groups
+from sandbox.attention.pairs import ALL, Pairs, check, masked_logits, of_groups
 
 __all__ = ["attention_weights", "dense_attention"]
 
@@ -18,11 +18,14 @@ def attention_weights(q: jax.Array, k: jax.Array, pairs: Pairs = ALL, *, scale: 
       q: (B, T, N, H). k: (B, S, K, H). pairs: see Pairs. scale: 1 / √H where it is None. softcap: see `masked_logits`.
     Returns:
       (B, N, T, S), float32 or wider.
+    Raises:
+      ValueError, TypeError: see `pairs.check`.
 
     >>> attention_weights(jnp.ones((1, 2, 1, 4)), jnp.ones((1, 2, 1, 4)), Pairs(causal=True))[0, 0]
     Array([[1. , 0. ],
            [0.5, 0.5]], dtype=float32)
     """
+    check(q, k, k, pairs, softcap=softcap)
     batch, num_queries, heads, size = q.shape
     _, num_keys, key_heads, _ = k.shape
     groups = (key_heads, heads // key_heads)

@@ -186,6 +186,7 @@ def cross_entropy_grad(logits: jax.Array, target: jax.Array) -> jax.Array:
     >>> cross_entropy_grad(jnp.zeros(2), jnp.array([1.0, 0.0]))
     Array([-0.5,  0.5], dtype=float32)
     """
+    _same_shape(logits, target=target)
     return -log_softmax_vjp(logits, target)
 
 
@@ -203,6 +204,7 @@ def cross_entropy_hvp(logits: jax.Array, target: jax.Array, tangent: jax.Array) 
     >>> cross_entropy_hvp(jnp.zeros(2), jnp.array([1.0, 0.0]), jnp.array([1.0, 0.0]))
     Array([ 0.25, -0.25], dtype=float32)
     """
+    _same_shape(logits, target=target, tangent=tangent)
     return -log_softmax_hvp(logits, target, tangent)
 
 

@@ -13,13 +13,14 @@ __all__ = ["IMPLEMENTATIONS", "attention", "implementation_for"]
 
 Implementation = Literal["auto", "dense", "blockwise", "fused"]
 IMPLEMENTATIONS = ("auto", "dense", "blockwise", "fused")
-DENSE_UP_TO = 512  # keys or queries: below that the whole table of logits is no larger than a block of it
+BLOCK_SIZE = 512
+DENSE_UP_TO = BLOCK_SIZE  # queries or keys: up to there the whole table of logits is no larger than a block
 
 
 def attention(q: jax.Array, k: jax.Array, v: jax.Array, *, causal: bool = False, window: int | None = None,
               segment_ids: jax.Array | None = None, key_segment_ids: jax.Array | None = None,
               mask: jax.Array | None = None, bias: jax.Array | None = None, softcap: float | None = None,
-              scale: float | None = None, implementation: Implementation = "auto", block_size: int = 512,
+              scale: float | None = None, implementation: Implementation = "auto", block_size: int = BLOCK_SIZE,
               higher_order: bool = False) -> jax.Array:
     """Attention: for each query, the mean of the values weighted by softmax of its products with the keys.
 
@@ -47,7 +48,8 @@ def attention(q: jax.Array, k: jax.Array, v: jax.Array, *, causal: bool = False,
     Raises:
       ValueError: shapes that do not match, causal or a window with T ≠ S, a window, soft cap or block size that is not
         positive (see `pairs.check`); an unknown implementation; "fused" where it lacks something, which is named.
-      TypeError: dtypes of q, k and v differ or are not floating, or mask is not of booleans.
+      TypeError: dtypes of q, k and v differ or are not floating, mask is not of booleans, bias not floating, segments
+        or window not integer.
     Source: Vaswani et al. 2017, eq. 1; grouped heads: Ainslie et al. 2023; soft cap: Gemma Team 2024.
 
     >>> q = jnp.zeros((1, 3, 1, 2))
@@ -62,7 +64,7 @@ def attention(q: jax.Array, k: jax.Array, v: jax.Array, *, causal: bool = False,
     if block_size < 1:
         raise ValueError(f"block_size must be at least 1, got {block_size}")
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    platform = jax.default_backend()
+    platform = _platform()
     missing = lacking(q, k, pairs, softcap=softcap, higher_order=higher_order, platform=platform)
     if implementation == "fused" and missing:
         raise ValueError(f"the fused implementation lacks {', '.join(missing)}; blockwise has all")
@@ -73,6 +75,14 @@ def attention(q: jax.Array, k: jax.Array, v: jax.Array, *, causal: bool = False,
     if implementation == "blockwise":
         return blockwise_attention(q, k, v, pairs, scale=scale, softcap=softcap, block_size=block_size)
     return dense_attention(q, k, v, pairs, scale=scale, softcap=softcap)
+
+
+def _platform() -> str:
+    """The default backend; a GPU on which cuDNN has no fused attention goes by its own name."""
+    device = jax.devices()[0]
+    if device.platform == "gpu" and float(getattr(device, "compute_capability", 0) or 0) < 8:
+        return device.device_kind  # not NVIDIA's, or before Ampere
+    return jax.default_backend()
 
 
 def implementation_for(q: jax.Array, k: jax.Array, missing: tuple[str, ...]) -> Literal["dense", "blockwise", "fused"]:

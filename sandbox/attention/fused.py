@@ -20,7 +20,7 @@ def lacking(q: jax.Array, k: jax.Array, pairs: Pairs, *, softcap: float | None, 
     Args:
       q: (B, T, N, H). k: (B, S, K, H). pairs, softcap: see `attention`.
       higher_order: whether forward mode or second derivatives are asked for.
-      platform: "cpu", "gpu" or "tpu".
+      platform: "gpu", with cuDNN, "tpu", or the name of another, which has no kernel.
     Returns:
       Phrases, in a fixed order.
 
@@ -35,7 +35,8 @@ def lacking(q: jax.Array, k: jax.Array, pairs: Pairs, *, softcap: float | None, 
     size, lengths = q.shape[3], (q.shape[1], k.shape[1])
     asked = [(higher_order, "forward mode and second derivatives"),
              (pairs.mask is not None, "a mask"),
-             (pairs.key_segment_ids is not None, "key segments")]
+             (pairs.key_segment_ids is not None, "key segments"),
+             (0 in lengths, f"lengths of {lengths}")]
     if platform == "gpu":
         asked += [(q.dtype not in (jnp.float16, jnp.bfloat16), f"{q.dtype} (it has float16 and bfloat16)"),
                   (size % 8 or size > 128, f"a head size of {size} (it has multiples of 8 up to 128)"),

@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sandbox.attention import derivatives
 from sandbox.attention.blockwise import blockwise_attention
@@ -20,8 +21,8 @@ __all__ = ["IDENTITIES"]
 
 CLASSES = 6
 BATCH, LENGTH, HEADS, KEY_HEADS, SIZE = 2, 7, 4, 2, 4
-PAIRS = Pairs(causal=True, window=5, segment_ids=jnp.array([[0, 0, 0, 0, 1, 1, 1]] * BATCH),
-              mask=(jnp.arange(LENGTH) != 2)[None, None, None])  # the third position sees and shows itself to nobody
+PAIRS = Pairs(causal=True, window=5, segment_ids=np.array([[0, 0, 0, 0, 1, 1, 1]] * BATCH),
+              mask=(np.arange(LENGTH) != 2)[None, None, :, None])  # the third query may see nothing
 MODEL = Transformer(num_tokens=5, num_layers=1, width=8, num_heads=2, num_key_heads=1, mlp_width=8, window=3)
 SCALE, SOFTCAP = 0.7, 2.0
 

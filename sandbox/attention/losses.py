@@ -67,11 +67,12 @@ def next_token_cross_entropy(params: Any, batch: Tokens, *, apply_fn: Callable[.
     if not shape == batch.targets.shape == batch.weights.shape:
         raise ValueError(f"inputs, targets and weights must have one shape, got {shape}, {batch.targets.shape}, "
                          f"{batch.weights.shape}")
-    if not 0 <= label_smoothing < 1 or z_loss < 0:
+    if not 0 <= label_smoothing < 1 or not z_loss >= 0:
         raise ValueError(f"label_smoothing must be in [0, 1) and z_loss 0 or more, got {label_smoothing} and {z_loss}")
     logits = apply_fn(params, batch.inputs, batch.dropout)
     if logits.ndim != 3 or logits.shape[:2] != shape:
         raise ValueError(f"apply_fn must return logits of the shape {(*shape, 'V')}, got {logits.shape}")
+    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
     log_p = jax.nn.log_softmax(logits)
     log_partition = jax.nn.logsumexp(logits, axis=-1)
     nats = -jnp.take_along_axis(log_p, batch.targets[..., None], axis=-1)[..., 0]

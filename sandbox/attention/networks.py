@@ -39,6 +39,11 @@ class Transformer(nn.Module):
 
     Dimensions: B rows, T tokens, V in the vocabulary, D width, N heads, K key heads, H = D / N.
 
+    Raises, when it is first used:
+      ValueError: num_heads does not divide the width, num_key_heads not num_heads, or dropout has another shape.
+    Source: RMS norm: Zhang, Sennrich 2019; QK-norm: Henry et al. 2020; relu²: So et al. 2021; the mix with the token
+    before: Peng et al. 2023.
+
     >>> model = Transformer(num_tokens=5, num_layers=1, width=8, num_heads=2)
     >>> params = model.init(jax.random.key(0), jnp.zeros((1, 3), int))
     >>> model.apply(params, jnp.zeros((1, 3), int)).shape
@@ -58,7 +63,8 @@ class Transformer(nn.Module):
     mlp_width: int | None = None
     """Without it: 4 D."""
     window: int | None = None
-    """How many positions a token sees, its own included; without it: all."""
+    """How many positions attention sees, its own included; without it: all. Each mix with the input before reaches one
+    further back."""
     implementation: Any = "auto"
     """Of attention; see `attention`."""
     dtype: Any = None
@@ -79,8 +85,7 @@ class Transformer(nn.Module):
         mlp_width = 4 * self.width if self.mlp_width is None else self.mlp_width
         self.blocks = [Block(self.num_heads, self.key_heads, mlp_width, self.window, self.implementation, self.dtype)
                        for _ in range(self.num_layers)]
-        self.head = nn.Dense(self.num_tokens, use_bias=False, dtype=self.dtype,
-                             kernel_init=nn.initializers.zeros)
+        self.head = nn.Dense(self.num_tokens, use_bias=False, kernel_init=nn.initializers.zeros)  # logits in full
 
     def __call__(self, tokens: jax.Array, dropout: jax.Array | None = None) -> jax.Array:
         """Logits (B, T, V), float32 or wider, of tokens (B, T) in [0, V).
@@ -96,6 +101,9 @@ class Transformer(nn.Module):
 
     def _run(self, tokens, positions, pasts, dropout):
         h = rms_norm(self.embedding(tokens))
+        branches = (tokens.shape[0], 2 * self.num_layers, tokens.shape[1], self.width)
+        if dropout is not None and dropout.shape != branches:
+            raise ValueError(f"dropout must have the shape {branches}, got {dropout.shape}")
         news = []
         for layer, block in enumerate(self.blocks):
             factors = None if dropout is None else dropout[:, 2 * layer:2 * layer + 2].astype(h.dtype)
@@ -138,7 +146,7 @@ class Block(nn.Module):
         v = dense("value", self.num_key_heads * size)(x).reshape(*x.shape[:2], self.num_key_heads, size)
         q, k = rotate(rms_norm(q), positions), rotate(rms_norm(k), positions)
         self.sow("intermediates", "queries_and_keys", (q, k))
-        out = self._attend(q, k, v, positions, past).reshape(*x.shape[:2], -1)
+        out = self._attend(q, k, v, positions, past).reshape(*x.shape[:2], self.num_heads * size)
         h = h + branch(0, dense("output", width, 0.0)(out))
 
         second = rms_norm(h)

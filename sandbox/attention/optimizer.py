@@ -9,13 +9,13 @@ import optax
 __all__ = ["kind_of_parameter", "muon_and_adam", "stacked"]
 
 
-def muon_and_adam(matrices: optax.ScalarOrSchedule, embedding: optax.ScalarOrSchedule, head: optax.ScalarOrSchedule,
-                  vectors: optax.ScalarOrSchedule, *, beta: float = 0.95, b1: float = 0.9,
+def muon_and_adam(*, matrices: optax.ScalarOrSchedule, embedding: optax.ScalarOrSchedule,
+                  head: optax.ScalarOrSchedule, vectors: optax.ScalarOrSchedule, beta: float = 0.95, b1: float = 0.9,
                   b2: float = 0.99) -> optax.GradientTransformation:
     """One optimiser of four learning rates.
 
     Muon: m ← β m + (1 − β) g;  W ← W − η √max(1, out/in) O(β m + (1 − β) g), where O(U S Vᵀ) ≈ U Vᵀ, by five steps of
-    Newton–Schulz.
+    Newton–Schulz; m and g with optax's correction of their bias in the first steps.
 
     Args:
       matrices, embedding, head, vectors: learning rates, or schedules of them.
@@ -24,7 +24,7 @@ def muon_and_adam(matrices: optax.ScalarOrSchedule, embedding: optax.ScalarOrSch
       optax transformation, for a Transformer's parameters.
     Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks".
 
-    >>> optimizer = muon_and_adam(0.02, 0.02, 0.005, 0.01)
+    >>> optimizer = muon_and_adam(matrices=0.02, embedding=0.02, head=0.005, vectors=0.01)
     >>> params = {"head": {"kernel": jnp.ones((2, 2))}, "blocks_0": {"up": {"kernel": jnp.ones((2, 2))}}}
     >>> updates, _ = optimizer.update(params, optimizer.init(params), params)
     >>> np.asarray(updates["head"]["kernel"]).round(4)[0]
@@ -33,7 +33,7 @@ def muon_and_adam(matrices: optax.ScalarOrSchedule, embedding: optax.ScalarOrSch
     return optax.partition(
         {"matrix": stacked(optax.chain(
             optax.contrib.scale_by_muon(beta=beta, weight_dimension_numbers=_of_stacks),
-            optax.stateless(lambda stacks, _: jax.tree.map(_times_width, stacks)),
+            optax.stateless(lambda stacks, _: jax.tree.map(_scaled_to_shape, stacks)),
             optax.scale_by_learning_rate(matrices))),
          **{kind: optax.adam(rate, b1=b1, b2=b2)
             for kind, rate in (("embedding", embedding), ("head", head), ("vector", vectors))}},
@@ -81,7 +81,7 @@ def _of_stacks(stacks: Any) -> Any:
     return jax.tree.map(lambda stack: optax.contrib.MuonDimensionNumbers(1, 2), stacks)
 
 
-def _times_width(stack: jax.Array) -> jax.Array:
+def _scaled_to_shape(stack: jax.Array) -> jax.Array:
     """√max(1, out/in): what keeps the update of an output the same whatever the widths."""
     return stack * max(1, stack.shape[2] / stack.shape[1]) ** 0.5
 

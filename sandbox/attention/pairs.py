@@ -117,7 +117,8 @@ def check(q: jax.Array, k: jax.Array, v: jax.Array, pairs: Pairs, *, softcap: fl
       ValueError: a rank is not 4, batches, lengths or head sizes do not match, N is no multiple of K, causal or window
         with T ≠ S, a window below 1, a soft cap that is not positive, key_segment_ids without segment_ids, segments of
         different lengths without key_segment_ids, or a mask, bias or segment of another shape.
-      TypeError: dtypes of q, k and v differ or are not floating, or mask is not of booleans.
+      TypeError: dtypes of q, k and v differ or are not floating, mask is not of booleans, bias not floating, segments
+        or window not integer.
 
     >>> one = jnp.ones((1, 2, 1, 4))
     >>> check(one, one, one, Pairs(window=0), softcap=None)
@@ -140,6 +141,8 @@ def check(q: jax.Array, k: jax.Array, v: jax.Array, pairs: Pairs, *, softcap: fl
         raise ValueError(f"the {heads} heads of q must be a multiple of the {key_heads} heads of k and v")
     if softcap is not None and not softcap > 0:
         raise ValueError(f"softcap must be positive, or None, got {softcap}")
+    if pairs.window is not None and (isinstance(pairs.window, bool) or not isinstance(pairs.window, int)):
+        raise TypeError(f"window must be a whole number of positions, got {pairs.window!r}")
     if pairs.window is not None and pairs.window < 1:
         raise ValueError(f"window must be at least 1 (the query's own position), got {pairs.window}")
     if (pairs.causal or pairs.window is not None) and num_queries != num_keys:
@@ -152,6 +155,8 @@ def check(q: jax.Array, k: jax.Array, v: jax.Array, pairs: Pairs, *, softcap: fl
             raise ValueError(f"{name} must have the shape {full}, or 1 along an axis, got {array.shape}")
     if pairs.mask is not None and pairs.mask.dtype != bool:
         raise TypeError(f"mask must be of booleans, got {pairs.mask.dtype}; what is added to logits is bias")
+    if pairs.bias is not None and not jnp.issubdtype(pairs.bias.dtype, jnp.floating):
+        raise TypeError(f"bias must be floating, got {pairs.bias.dtype}; who may be seen is said by mask")
 
 
 def _check_segments(pairs: Pairs, batch: int, num_queries: int, num_keys: int) -> None:
@@ -159,6 +164,9 @@ def _check_segments(pairs: Pairs, batch: int, num_queries: int, num_keys: int) -
         if pairs.key_segment_ids is not None:
             raise ValueError("key_segment_ids needs segment_ids, of the queries, beside it")
         return
+    for name, ids in (("segment_ids", pairs.segment_ids), ("key_segment_ids", pairs.key_segment_ids)):
+        if ids is not None and not jnp.issubdtype(ids.dtype, jnp.integer):
+            raise TypeError(f"{name} must be integers, got {ids.dtype}")
     if pairs.segment_ids.shape != (batch, num_queries):
         raise ValueError(f"segment_ids must have the shape {(batch, num_queries)}, got {pairs.segment_ids.shape}")
     if pairs.key_segment_ids is None and num_queries != num_keys:

@@ -1,5 +1,6 @@
 """The language experiment, a few steps of it through its real command line."""
 
+import io
 import json
 import time
 
@@ -13,7 +14,8 @@ from experiments.attention import Config, network, schedules
 from experiments.data import Alphabet, DataError, texts
 from experiments.runner import cli
 from experiments.runner.errors import UserError
-from experiments.writing import problem
+from experiments.writing import figures, problem
+from experiments.writing.writer import Writer
 from sandbox.attention import Tokens
 from tests.experiments import command
 
@@ -88,10 +90,10 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(finished, song, tmp
 
 
 @pytest.mark.slow
-def test_bytes_of_any_file_dropout_and_bfloat16(tmp_path):
+def test_bytes_of_any_file_dropout_bfloat16_and_two_devices(tmp_path):
     (tmp_path / "noise.bin").write_bytes(bytes(range(256)) * 4)
     code, out, err = command.run("attention", *SMALL, "--steps", 3, "--text", "noise.bin", "--unit", "bytes",
-                                 "--dropout", 0.5, "--dtype", "bfloat16", cwd=tmp_path)
+                                 "--dropout", 0.5, "--dtype", "bfloat16", "--mesh", "data=2", cwd=tmp_path)
     assert code == 0, err
     assert "val_bits_per_byte" in out
 
@@ -121,14 +123,31 @@ def test_wrong_flags_are_refused(flags, words):
     (("--text", "own.txt"), b"", "own.txt: the text is empty"),
     (("--text", "own.txt"), b"caf\xe9" * 200, "not UTF-8 text at byte 3"),
     (("--text", "own.txt"), b"short", "but a context of 16 takes 17; give a longer text or a smaller --context"),
+    (("--text", "own.txt", "--batch-size", 20), b"short " * 30, "but 20 blocks of 16 take 336; give a longer text, or"),
     (("--prompt", "π"), None, "'π', is none of the"),
-], ids=["no file", "empty", "not UTF-8", "short", "unknown character"])
+], ids=["no file", "empty", "not UTF-8", "short", "short for a batch", "unknown character"])
 def test_texts_and_prompts_that_cannot_be_are_refused(flags, content, words, tmp_path):
     if content is not None:
         (tmp_path / "own.txt").write_bytes(content)
     code, _, err = command.run("attention", *SMALL, *flags, cwd=tmp_path)
     assert code == 2 and words in err and "Traceback" not in err
     assert not (tmp_path / "runs").exists(), "refused before anything is written"
+
+
+@pytest.mark.parametrize(("mesh", "words"), [
+    ("data=3", "--batch-size must be a multiple of data=3, got 8"),
+    ("model=2", "--mesh must be of an axis called data, got model=2")])
+def test_a_mesh_that_does_not_divide_the_batch_is_refused(mesh, words, tmp_path):
+    code, _, err = command.run("attention", *SMALL, "--mesh", mesh, cwd=tmp_path)
+    assert code == 2 and words in err and "Traceback" not in err
+
+
+def test_figures_of_a_text_full_of_dollars_and_controls():
+    text = texts.of_string("paper", r"where $\alpha$ is \mathbf{q}_i$ " * 9 + "\x00\r")
+    model = network(Config(layers=1, width=8, heads=1), text.alphabet)
+    writer = Writer(model, model.init(jax.random.key(0), jax.numpy.zeros((1, 1), int)), text.alphabet, 16)
+    for draw in (figures.softmax_jacobian, figures.attention_maps):
+        draw(writer, r"$\alpha$ is").savefig(io.BytesIO())
 
 
 def test_blocks_to_judge_on_fill_whole_batches():
@@ -140,10 +159,12 @@ def test_blocks_to_judge_on_fill_whole_batches():
 
 
 def test_learning_rates_rise_stay_and_fall():
-    matrices, embedding, *_ = schedules(Config(steps=100, warmup=9, decay=0.5, matrix_learning_rate=0.1))
-    rates = np.array([matrices(step) for step in range(101)])
+    rate_of = schedules(Config(steps=100, warmup=9, decay=0.5, matrix_learning_rate=0.1))
+    rates = np.asarray(jax.vmap(rate_of["matrices"])(np.arange(101)))
     assert rates[0] == pytest.approx(0.01) and np.allclose(rates[9:50], 0.1) and rates[100] == 0
-    assert np.all(np.diff(rates[50:]) < 0) and embedding(20) == pytest.approx(0.02)
+    assert np.all(np.diff(rates[50:]) < 0) and rate_of["embedding"](20) == pytest.approx(0.02)
+    crowded = np.asarray(jax.vmap(schedules(Config(steps=30, warmup=20, decay=0.6))["matrices"])(np.arange(31)))
+    assert np.abs(np.diff(crowded)).max() < 0.002, "no jump where it falls before it has risen"
 
 
 @pytest.mark.parametrize(("preset", "most_parameters", "tokens"), [

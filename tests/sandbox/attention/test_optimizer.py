@@ -30,7 +30,7 @@ def test_each_parameter_is_of_its_kind():
 def test_a_first_step_is_orthogonal_in_matrices_and_of_one_size_elsewhere():
     """Muon's Newton–Schulz leaves singular values within 0.68 to 1.13 of their scale; Adam's step is ± its rate."""
     params = jax.tree.map(lambda leaf: leaf.astype(np.float32), PARAMS)
-    optimizer = muon_and_adam(0.5, 0.2, 0.1, 0.3)
+    optimizer = muon_and_adam(matrices=0.5, embedding=0.2, head=0.1, vectors=0.3)
     gradient = jax.tree.map(lambda leaf: 10 * leaf[::-1], params)
     updates = jax.jit(lambda: optimizer.update(gradient, optimizer.init(params), params)[0])()
     rates = {"embedding": 0.2, "head": 0.1, "vector": 0.3}
@@ -47,7 +47,7 @@ def test_a_first_step_is_orthogonal_in_matrices_and_of_one_size_elsewhere():
 def test_sixty_steps_learn_a_periodic_text():
     text = np.arange(4)[:, None] + np.arange(LENGTH + 1)[None, :]
     batch = Tokens(text[:, :-1] % VOCABULARY, text[:, 1:] % VOCABULARY, np.ones((4, LENGTH), np.float32))
-    optimizer = muon_and_adam(0.02, 0.02, 0.02, 0.02)
+    optimizer = muon_and_adam(**dict.fromkeys(("matrices", "embedding", "head", "vectors"), 0.02))
     step = step_of(functools.partial(next_token_cross_entropy, apply_fn=SMALL.apply), optimizer,
                    lambda key, batch: batch)
 
