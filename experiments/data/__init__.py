@@ -1,16 +1,23 @@
 """Data on the host: found, fetched, checked and read into numpy arrays."""
 
 from experiments.data import (
+    cifar10,
+    embedded_digits,
     embedded_ratings,
     embedded_text,
     embedded_track,
+    image_archives,
+    image_sets,
+    images,
     lidar_radar,
+    mnist,
     movielens,
     range_beacons,
     texts,
     tinyshakespeare,
 )
 from experiments.data.errors import DataError
+from experiments.data.images import Images
 from experiments.data.rating_files import read_folds, read_table
 from experiments.data.ratings import Fold, RatingTable, Unseen, k_folds, unseen
 from experiments.data.recordings import Recording, track
@@ -23,16 +30,23 @@ __all__ = [
     "DataUnavailable",
     "Dataset",
     "Fold",
+    "Images",
     "RatingTable",
     "Recording",
     "Text",
     "Unseen",
+    "cifar10",
+    "embedded_digits",
     "embedded_ratings",
     "embedded_text",
     "embedded_track",
+    "image_archives",
+    "image_sets",
+    "images",
     "k_folds",
     "lidar_radar",
     "locate",
+    "mnist",
     "movielens",
     "range_beacons",
     "read_folds",

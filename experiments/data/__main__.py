@@ -7,7 +7,15 @@ from typing import Annotated
 
 import tyro
 
-from experiments.data import DataError, DataUnavailable, lidar_radar, movielens, range_beacons, tinyshakespeare
+from experiments.data import (
+    DataError,
+    DataUnavailable,
+    image_sets,
+    lidar_radar,
+    movielens,
+    range_beacons,
+    tinyshakespeare,
+)
 from experiments.runner.progress import say
 
 RECORDINGS = {"lidar-radar": lidar_radar.load, "range-beacons": range_beacons.load}
@@ -18,8 +26,9 @@ TEXT = tinyshakespeare.DATASET.name
 class Options:
     """Fetch real data sets where they are not at hand, and read each once to see that it is whole."""
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional] = ("movielens-100k", *RECORDINGS, TEXT)
-    """Data sets: lidar-radar, range-beacons, tinyshakespeare, movielens-100k, -1m, -10m, -20m, -25m, -latest-small."""
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = ("movielens-100k", *RECORDINGS, TEXT, "fashion-mnist")
+    """Data sets: lidar-radar, range-beacons, tinyshakespeare, fashion-mnist, mnist, cifar-10, movielens-100k, -1m,
+    -10m, -20m, -25m, -latest-small."""
     data_dir: Path | None = None
     """Where to look first, and where to put them. Without it: $SANDBOX_DATA, then the user's cache."""
 
@@ -48,8 +57,13 @@ def _summary(name: str, data_dir: Path | None) -> str:
     if name == TEXT:
         text = tinyshakespeare.load(data_dir)
         return f"{len(text.train) + len(text.validation):,} characters, {text.alphabet.size} of them distinct"
+    if name in image_sets.PUBLIC:
+        one = image_sets.PUBLIC[name](data_dir)
+        size = " x ".join(map(str, one.train_images.shape[1:]))
+        parts = f"{len(one.train_labels):,} + {len(one.test_labels):,}"
+        return f"{parts} images of {size}, of {len(one.class_names)} classes"
     if name not in movielens.EDITIONS:
-        known = ", ".join([*RECORDINGS, TEXT, *movielens.EDITIONS])
+        known = ", ".join([*RECORDINGS, TEXT, *image_sets.PUBLIC, *movielens.EDITIONS])
         raise ValueError(f"a data set is one of {known}; got {name!r}")
     table = movielens.load(name, data_dir)
     films, users = len(table.item_ids), len(table.user_ids)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import pooch
 
 RETRIES = 2
+ARCHIVES = (".zip", ".tar.gz")
 
 
 class DataUnavailable(FileNotFoundError):
@@ -21,7 +23,7 @@ class Dataset(NamedTuple):
     """A data set and its public home.
 
     name: as on the command line.
-    folder: of its files, inside a data directory; a zip archive unpacks to this folder.
+    folder: of its files, inside a data directory; an archive unpacks to this folder.
     url: the folder of the downloads, with its last slash.
     checksums: of each download, "algorithm:hex" or plain sha256; None for one that its home replaces
       from time to time, which is therefore never downloaded unasked.
@@ -51,18 +53,23 @@ def locate(dataset: Dataset, filename: str, data_dir: str | Path | None = None) 
     Raises:
       DataUnavailable: not at hand, and the download failed or had a wrong checksum.
     """
+    if path := find(dataset, filename, data_dir):
+        return path
     roots = _roots(data_dir)
-    for root in roots:
-        if (path := root / dataset.folder / filename).is_file():
-            return path
     home = roots[0] if data_dir else roots[-1]
     try:
         _download(dataset, filename, home)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, tarfile.TarError) as error:
         raise DataUnavailable(_how_to_get(dataset, filename, roots, home, error)) from error
     if not (path := home / dataset.folder / filename).is_file():
         raise DataUnavailable(f"{dataset.name} has no file {filename}: looked in {path.parent}")
     return path
+
+
+def find(dataset: Dataset, filename: str, data_dir: str | Path | None = None) -> Path | None:
+    """Path of a file of a data set if it is at hand, looked for where `locate` looks."""
+    paths = (root / dataset.folder / filename for root in _roots(data_dir))
+    return next(filter(Path.is_file, paths), None)
 
 
 def _roots(data_dir: str | Path | None) -> list[Path]:
@@ -80,7 +87,7 @@ def _download(dataset: Dataset, filename: str, home: Path) -> None:
     checksum = dataset.checksums[remote]
     if checksum is None:
         raise ValueError(f"{remote} has no published checksum")
-    archive = remote.endswith(".zip")
+    archive = remote.endswith(ARCHIVES)
     shelf = pooch.create(
         path=home if archive else home / dataset.folder,
         base_url=dataset.url,
@@ -96,7 +103,8 @@ def _download(dataset: Dataset, filename: str, home: Path) -> None:
 def _unpack(archive: Path, home: Path, folder: str) -> None:
     """Unpack aside, then move each missing file to its place whole: half a file is never found there."""
     with tempfile.TemporaryDirectory(dir=home) as scratch:
-        shutil.unpack_archive(archive, scratch)
+        safely = {} if archive.suffix == ".zip" else {"filter": "data"}  # nothing outside the folder, no devices
+        shutil.unpack_archive(archive, scratch, **safely)
         for path in (Path(scratch) / folder).rglob("*"):
             target = home / path.relative_to(scratch)
             if path.is_file() and not target.exists():
@@ -113,8 +121,8 @@ def _how_to_get(dataset: Dataset, filename: str, roots: list[Path], home: Path, 
         cause = (error.strerror or type(error).__name__) if isinstance(error, OSError) else error
         reason = f"It could not be downloaded ({cause})."
     looked = ", ".join(str(root / dataset.folder) for root in roots)
-    verb = "unpack it in" if remote.endswith(".zip") else "put it in"
-    where = home if remote.endswith(".zip") else home / dataset.folder
+    archive = remote.endswith(ARCHIVES)
+    verb, where = ("unpack it in", home) if archive else ("put it in", home / dataset.folder)
     name_at_home = dataset.names_at_home.get(remote, remote)
     renamed = "" if name_at_home == remote else f" as {remote}"
     return (f"{dataset.name}: {filename} is in none of {looked}. {reason}\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.data import lidar_radar
+from experiments.data import cifar10, lidar_radar
 from experiments.data.__main__ import Options, main
 
 LINES = "L\t1\t2\t0\t0\t0\t0\t0\t0\t0\nR\t1\t2\t3\t2000000\t0\t0\t0\t0\t0\t0\n"
@@ -16,7 +16,8 @@ def folder(tmp_path):
 
 
 def test_every_public_set_is_fetched_unless_some_are_named():
-    assert Options().names == ("movielens-100k", "lidar-radar", "range-beacons", "tinyshakespeare")
+    assert Options().names == ("movielens-100k", "lidar-radar", "range-beacons", "tinyshakespeare",
+                               "fashion-mnist")
 
 
 def test_a_line_for_a_recording(folder, capsys):
@@ -31,10 +32,19 @@ def test_a_line_for_a_text(tmp_path, capsys):
     assert capsys.readouterr().out == "tinyshakespeare: 11 characters, 7 of them distinct\n"
 
 
+def test_a_line_for_images(tmp_path, capsys):
+    (tmp_path / cifar10.DATASET.folder).mkdir()
+    for file in (*cifar10.TRAIN_FILES, cifar10.TEST_FILE):
+        (tmp_path / cifar10.DATASET.folder / file).write_bytes(bytes(cifar10.RECORD_BYTES))
+    assert main(Options(("cifar-10",), tmp_path)) == 0
+    assert capsys.readouterr().out == "cifar-10: 5 + 1 images of 32 x 32 x 3, of 10 classes\n"
+
+
 def test_a_damaged_one_and_an_unknown_one_do_not_stop_the_others(folder, capsys):
     (folder / "range-beacons").mkdir()
     (folder / "range-beacons" / "Plaza2.mat").write_bytes(b"\0" * 200)
     assert main(Options(("nowhere", "range-beacons", "lidar-radar"), folder)) == 2
     out, err = capsys.readouterr()
     assert out.startswith("lidar-radar: ") and "Plaza2.mat: not a MATLAB file" in err
-    assert "one of lidar-radar, range-beacons, tinyshakespeare, movielens-100k" in err and "got 'nowhere'" in err
+    assert "one of lidar-radar, range-beacons, tinyshakespeare, mnist, fashion-mnist, cifar-10, movielens-100k" in err
+    assert "got 'nowhere'" in err

@@ -3,13 +3,15 @@
 import functools
 import hashlib
 import http.server
+import io
+import tarfile
 import threading
 import zipfile
 
 import pytest
 
 from experiments.data import sources
-from experiments.data.sources import Dataset, DataUnavailable, locate
+from experiments.data.sources import Dataset, DataUnavailable, find, locate
 
 CONTENT = b"1\t2\t3\t4\n"
 
@@ -77,6 +79,43 @@ def test_an_archive_is_fetched_checked_and_unpacked(tmp_path, server):
     assert path.read_bytes() == CONTENT
     assert sorted(x.name for x in path.parent.rglob("*")) == ["deep", "u.data", "u.item"]
     assert [x.name for x in (tmp_path / "cache").iterdir()] == ["toy"]
+
+
+def tar(path, **contents):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in contents.items():
+            member = tarfile.TarInfo(name.replace("__", "/"))
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+def test_a_tarball_is_fetched_checked_and_unpacked(tmp_path, server):
+    root, url = server
+    tar(root / "toy.tar.gz", toy__one=CONTENT, toy__deep__two=b"2")
+    path = locate(toy(url, sha256(root / "toy.tar.gz"), remote="toy.tar.gz"), "one")
+    assert path == tmp_path / "cache" / "toy" / "one" and path.read_bytes() == CONTENT
+    assert (path.parent / "deep" / "two").read_bytes() == b"2"
+    assert [x.name for x in (tmp_path / "cache").iterdir()] == ["toy"]
+    with pytest.raises(DataUnavailable, match=r"toy\.tar\.gz and unpack it in "):
+        locate(toy(remote="toy.tar.gz")._replace(folder="other"), "one")
+
+
+def test_a_tarball_that_reaches_outside_its_folder(tmp_path, server):
+    root, url = server
+    tar(root / "toy.tar.gz", **{"..__..__evil": CONTENT})
+    with pytest.raises(DataUnavailable, match=r"outside the destination"):
+        locate(toy(url, sha256(root / "toy.tar.gz"), remote="toy.tar.gz"), "one")
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_finding_does_not_fetch(tmp_path, server):
+    root, url = server
+    dataset = toy(url, sha256(root / "plain.txt"), remote="plain.txt")
+    assert find(dataset, "plain.txt") is None
+    assert find(dataset, "plain.txt", tmp_path) is None
+    assert find(dataset, "u.data") is None
+    path = locate(dataset, "plain.txt")
+    assert find(dataset, "plain.txt") == path
 
 
 def test_unpacking_leaves_what_is_already_there(tmp_path, server):
