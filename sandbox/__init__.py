@@ -7,6 +7,21 @@ losses.py holds the objectives, derivatives.py their closed forms, identities.py
 'predict'
 """
 
-from sandbox import attention, epochs, identities, kalman, matrix_factorization, reductions, sharding, training
+from sandbox import (
+    attention,
+    averaging,
+    convolution,
+    epochs,
+    identities,
+    kalman,
+    matrix_factorization,
+    muon,
+    reductions,
+    sharding,
+    training,
+)
 
-__all__ = ["attention", "epochs", "identities", "kalman", "matrix_factorization", "reductions", "sharding", "training"]
+__all__ = [
+    "attention", "averaging", "convolution", "epochs", "identities", "kalman", "matrix_factorization", "muon",
+    "reductions", "sharding", "training",
+]
