@@ -1,0 +1,217 @@
+"""A network that learns to see: y = x ∗ w, layer upon layer, and ∂L/∂w, the cross-correlation of x and ∂L/∂y.
+
+It learns to tell classes of images apart, and is judged on images that it has never seen. Presets: quick, full, and
+gpu, which wants an accelerator.
+"""
+
+import dataclasses
+import math
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments.runner import metrics
+from experiments.runner.config import RunConfig, require
+from experiments.runner.finish import finish
+from experiments.runner.loop import begin, train
+from experiments.runner.result import Result
+from experiments.runner.run import start
+from experiments.runner.summary import Reference
+from experiments.vision import figures, problem, report
+from experiments.vision.classifier import ImageClassifier
+from experiments.vision.problem import Augmentation, Problem, Scale
+from sandbox import convolution, sharding
+from sandbox.averaging import averaged, with_average
+from sandbox.training import init_state, step_of
+
+NAME = "convolution"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(RunConfig):
+    """A classifier of images."""
+
+    seeds: int = 5
+    """How many independent runs; each result is given for all of them, with mean and 95% interval."""
+    network: str = "small"
+    """small: convolutions one after another, no normalisation; residual: blocks with group normalisation."""
+    epochs: float = 30.0
+    """How often each image is seen."""
+    batch_size: int = 64
+    """Images in a step."""
+    widths: tuple[int, ...] = (16, 32, 64)
+    """Channels of each stage; each is half the size of the one before it."""
+    depths: tuple[int, ...] = (1, 1, 0)
+    """Convolutions of each stage, beside the one that halves it; of residual, blocks."""
+    stem_size: int = 3
+    """Pixels on a side of the first kernel, of small."""
+    stem_strides: int = 1
+    """Pixels between two places of the first convolution, of small."""
+    kernel_learning_rate: float = 0.05
+    """Muon's, for kernels of convolutions."""
+    learning_rate: float = 0.01
+    """Adam's, for all else."""
+    momentum: float = 0.9
+    """Muon's β."""
+    warmup: float = 0.05
+    """First share of the steps, in which learning rates rise from 0; then they fall to 0 again, along a line."""
+    label_smoothing: float = 0.1
+    """ε of the loss."""
+    flip: float | None = None
+    """Probability that an image is mirrored. Without it: 0.5 for fashion-mnist and cifar-10, and 0 for the others."""
+    shift: int = 1
+    """Pixels, at most, that an image is moved by, each way."""
+    cutout: int = 0
+    """Pixels of a side of the square that is covered."""
+    mixup: float = 0.0
+    """α of mixup; 0 mixes nothing."""
+    average: float = 0.03
+    """Share of the steps that the moving average of the weights remembers; what is judged is the average."""
+    hold_out: float = 0.0
+    """Judge on this share of the training images, which is not learned from, in the place of the test images: to choose
+    flags by."""
+    dtype: str = "float32"
+    """What the network computes in: float32 or bfloat16. Parameters are float32."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self.preset in PRESETS, "--preset", f"one of {', '.join(PRESETS)}", self.preset)
+        require(self.network in ("small", "residual"), "--network", "small or residual", self.network)
+        require(0 < self.epochs < math.inf, "--epochs", "more than 0, and finite", self.epochs)
+        require(len(self.widths) >= 1 and min(self.widths) >= 1, "--widths", "one number or more, each at least 1",
+                self.widths)
+        require(len(self.depths) == len(self.widths) and min(self.depths) >= 0, "--depths",
+                f"as many numbers as --widths, {len(self.widths)}, each 0 or more", self.depths)
+        for flag in ("batch_size", "stem_size", "stem_strides"):
+            require(getattr(self, flag) >= 1, f"--{flag.replace('_', '-')}", "at least 1", getattr(self, flag))
+        for flag in ("momentum", "label_smoothing", "hold_out"):
+            require(0 <= getattr(self, flag) < 1, f"--{flag.replace('_', '-')}", "in [0, 1)", getattr(self, flag))
+        for flag in ("kernel_learning_rate", "learning_rate", "shift", "cutout", "mixup"):
+            require(0 <= getattr(self, flag) < math.inf, f"--{flag.replace('_', '-')}", "0 or more, and finite",
+                    getattr(self, flag))
+        for flag in ("warmup", "average"):
+            require(0 <= getattr(self, flag) <= 1, f"--{flag}", "in [0, 1]", getattr(self, flag))
+        require(self.flip is None or 0 <= self.flip <= 1, "--flip", "in [0, 1]", self.flip)
+        require(self.dtype in ("float32", "bfloat16"), "--dtype", "float32 or bfloat16", self.dtype)
+
+
+PRESETS = {
+    "quick": {},
+    "full": {"seeds": 3, "epochs": 40.0, "batch_size": 128, "widths": (24, 48, 64), "depths": (2, 2, 0), "stem_size": 4,
+             "stem_strides": 2, "kernel_learning_rate": 0.03, "learning_rate": 0.005, "shift": 1, "cutout": 8},
+    "gpu": {"seeds": 3, "network": "residual", "epochs": 60.0, "batch_size": 256, "widths": (64, 128, 256),
+            "depths": (2, 2, 2), "shift": 2, "cutout": 8, "dtype": "bfloat16"},
+}
+
+REFERENCE = {
+    "embedded": Reference(0.97, "scikit-learn's SVM example, on its split"),
+    "digits": Reference(0.97, "scikit-learn's SVM example, on its split"),
+    "fashion-mnist": Reference(0.925, "the data set's own table, under 100,000 parameters; best plain net 0.939"),
+    "cifar-10": Reference(0.9401, "airbench94"),
+}
+
+
+def run(config: Config = Config()) -> Result:
+    """Learn to tell images apart, be judged on unseen ones, and show what the network looks at."""
+    task = problem.read(config.dataset, config.data_dir, config.hold_out)
+    num_images, num_classes = len(task.train.labels), len(task.class_names)
+    require(config.batch_size <= num_images, "--batch-size", f"at most the {num_images:,} images to learn from",
+            config.batch_size)
+    num_steps = max(1, round(config.epochs * (num_images // config.batch_size)))
+    model = network(config, num_classes)
+    optimizer = convolution.kernels_and_rest(kernels=schedule(config.kernel_learning_rate, config.warmup, num_steps),
+                                             rest=schedule(config.learning_rate, config.warmup, num_steps),
+                                             beta=config.momentum)
+    loss = partial(convolution.cross_entropy, apply_fn=model.apply, label_smoothing=config.label_smoothing)
+    take = averaged(step_of(loss, optimizer, lambda key, batch: batch),
+                    decay=1 - 1 / max(1.0, config.average * num_steps))
+    sample = partial(problem.draw, scale=task.scale, num_classes=num_classes, batch_size=config.batch_size,
+                     how=Augmentation(flip_rate(config, task), config.shift, config.cutout, config.mixup))
+
+    def initial(key):
+        params = model.init(key, jnp.zeros((1, *task.train.images.shape[1:])))
+        return with_average(init_state(params, optimizer, jax.random.fold_in(key, 1)))
+
+    with start(NAME, config, task.fingerprint) as work:
+        seeds = range(config.seed, config.seed + config.seeds)
+        if work.mesh is not None:
+            devices = work.mesh.shape.get("data", 0)
+            require(devices > 0, "--mesh", "of an axis called data", config.mesh)
+            require(config.batch_size % devices == 0, "--batch-size", f"a multiple of data={devices}",
+                    config.batch_size)
+        states = begin(work, "learn", jax.vmap(initial), jnp.stack([jax.random.key(seed) for seed in seeds]))
+        if work.mesh is not None:
+            states, sample = sharding.replicate(work.mesh, states), sharding.constrain_batch(work.mesh, sample)
+
+        def step(both, part):
+            return take(both, sample(both.state.key, both.state.step, part))
+
+        params = train(work, "learn", step, states, task.train, num_steps=num_steps,
+                       chunk_steps=max(1, num_steps // 100), labels=[f"seed {seed}" for seed in seeds],
+                       runs="map" if jax.default_backend() == "cpu" else "vmap").state.average
+        mirrored = flip_rate(config, task) > 0
+        judged = begin(work, "judge", partial(report.judge, model.apply, scale=task.scale, mirrored=mirrored), params,
+                       task.judged)
+        name = "val" if task.held_out else "test"
+        reached = report.metrics(judged, task.judged, name)
+        lines = metrics.read(work.directory, "learn")
+        first = jax.tree.map(lambda leaf: leaf[0], params)
+        classifier = ImageClassifier(model, first, task.train.images.shape[1:], task.scale, task.class_names, mirrored)
+        return finish(
+            work,
+            metrics=reached,
+            reference={} if task.held_out or config.dataset not in REFERENCE else {
+                "test_accuracy": REFERENCE[config.dataset]},
+            drawn={"learning": figures.learning(lines, reached[f"{name}_accuracy"], name),
+                   "filters": figures.filters(classifier),
+                   "weight_gradient": figures.weight_gradient(classifier, task.judged),
+                   "confusion": figures.confusion(report.confusion(judged, task.judged), task.class_names),
+                   "saliency": figures.saliency(classifier, task.judged),
+                   "mistakes": figures.worst_mistakes(classifier, task.judged, np.asarray(judged.log_p[0]))},
+            learned={"params": first, "mean": task.scale.mean, "std": task.scale.std,
+                     "of_problem": np.array([task.scale.max_pixel, mirrored, *task.train.images.shape[1:]]),
+                     "class_names": code_points(task.class_names)},
+            model=classifier,
+            sample=f"{sum(leaf.size for leaf in jax.tree.leaves(first)):,} parameters, {num_images:,} images to learn "
+                   f"from, {len(task.judged.labels):,} to be judged on.\n",
+        )
+
+
+def revive(config: Config, learned: dict[str, Any]) -> ImageClassifier:
+    """The classifier of a finished run, from what it learned."""
+    max_pixel, mirrored, *shape = np.asarray(learned["of_problem"]).tolist()
+    names = tuple("".join(map(chr, np.asarray(learned["class_names"]).tolist())).split("\n"))
+    return ImageClassifier(network(config, len(names)), learned["params"], tuple(shape),
+                           Scale(np.asarray(learned["mean"]), np.asarray(learned["std"]), max_pixel), names,
+                           bool(mirrored))
+
+
+def code_points(names: tuple[str, ...]) -> np.ndarray:
+    """Names as an array, to be kept with the parameters."""
+    return np.array([ord(one) for one in "\n".join(names)])
+
+
+def network(config: Config, num_classes: int) -> nn.Module:
+    """The model that the flags describe."""
+    dtype = jnp.bfloat16 if config.dtype == "bfloat16" else None
+    if config.network == "residual":
+        return convolution.ResidualNetwork(num_classes, config.widths, config.depths, dtype=dtype)
+    return convolution.SmallNetwork(num_classes, config.widths, config.depths, config.stem_size, config.stem_strides,
+                                    dtype=dtype)
+
+
+def flip_rate(config: Config, task: Problem) -> float:
+    """Of the flag, or what becomes the images."""
+    return (0.5 if task.mirrored else 0.0) if config.flip is None else config.flip
+
+
+def schedule(rate: float, warmup: float, num_steps: int) -> optax.Schedule:
+    """Up from 0 in the first share of the steps, and down to 0 in the rest."""
+    rising = round(warmup * num_steps)
+    return optax.join_schedules([optax.linear_schedule(rate / (rising + 1), rate, rising),
+                                 optax.linear_schedule(rate, 0.0, max(1, num_steps - rising))], [rising])
