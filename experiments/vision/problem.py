@@ -88,8 +88,9 @@ def draw(key: jax.Array, step: jax.Array, train: Part, *, scale: Scale, num_clas
     Args:
       key: of the run. step: () steps done. train: to draw from. scale: of its pixels.
     """
-    rows, _ = epoch_rows(key, step, num_rows=train.images.shape[0], batch_size=batch_size)
-    to_shift, to_flip, to_cutout, to_mixup = jax.random.split(jax.random.fold_in(jax.random.split(key)[1], step), 4)
+    to_rows, to_change = jax.random.split(key)
+    rows, _ = epoch_rows(to_rows, step, num_rows=train.images.shape[0], batch_size=batch_size)
+    to_shift, to_flip, to_cutout, to_mixup = jax.random.split(jax.random.fold_in(to_change, step), 4)
     x = scaled(train.images[rows], scale)
     black = jnp.asarray(-np.asarray(scale.mean) / np.asarray(scale.std), jnp.float32)
     if how.shift:

@@ -45,10 +45,10 @@ def shift(key: jax.Array, images: jax.Array, *, most: int, fill: jax.Array | flo
     """
     if most < 0:
         raise ValueError(f"most must be 0 pixels or more, got {most}")
-    edges = (0, 0), (most, most), (most, most), (0, 0)
-    fill = jnp.broadcast_to(jnp.asarray(fill, images.dtype), images.shape[-1:])[None, None, None]
-    padded = jnp.pad(images - fill, edges) + fill
-    start = jax.random.randint(key, (images.shape[0], 2), 0, 2 * most + 1)
+    rows, height, width, channels = images.shape
+    padded = jnp.broadcast_to(_of_channels(fill, images), (rows, height + 2 * most, width + 2 * most, channels))
+    padded = padded.at[:, most:most + height, most:most + width].set(images)
+    start = jax.random.randint(key, (rows, 2), 0, 2 * most + 1)
 
     def window(image: jax.Array, at: jax.Array) -> jax.Array:
         return jax.lax.dynamic_slice(image, (at[0], at[1], 0), images.shape[1:])
@@ -82,8 +82,7 @@ def cutout(key: jax.Array, images: jax.Array, *, size: int, fill: jax.Array | fl
         return (place >= start) & (place < start + size)
 
     square = covered(to_row, height)[:, :, None, None] & covered(to_column, width)[:, None, :, None]
-    fill = jnp.broadcast_to(jnp.asarray(fill, images.dtype), images.shape[-1:])[None, None, None]
-    return jnp.where(square, fill, images)
+    return jnp.where(square, _of_channels(fill, images), images)
 
 
 def mixup(key: jax.Array, batch: Images, *, alpha: float) -> Images:
@@ -136,3 +135,8 @@ def mean_over_views(apply_fn: Callable[..., jax.Array], views: Sequence[Callable
         return added(apply_fn(params, view(images)) for view in views) / len(views)
 
     return apply
+
+
+def _of_channels(fill: jax.Array | float, images: jax.Array) -> jax.Array:
+    """(1, 1, 1, C), of a number or (C,)."""
+    return jnp.broadcast_to(jnp.asarray(fill, images.dtype), images.shape[-1:])[None, None, None]
