@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("matrix_factorization", "kalman", "attention")
+BENCHMARKS = ("matrix_factorization", "kalman", "attention", "convolution")
 
 
 def main(arguments: list[str]) -> int:

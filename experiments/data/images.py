@@ -105,7 +105,7 @@ def channel_statistics(images: np.ndarray, max_pixel: int = 255) -> tuple[np.nda
       images: (N, H, W, C) uint8.
       max_pixel: of full brightness.
     Returns:
-      (C,) and (C,), float32. The deviation of a channel that never changes is given as 1, so that it scales to 0.
+      (C,) and (C,), float32. The deviation of a channel that never changes is given as 1: to divide by.
 
     >>> channel_statistics(np.array([0, 255, 0, 255], np.uint8).reshape(1, 2, 2, 1))
     (array([0.5], dtype=float32), array([0.5], dtype=float32))
@@ -121,16 +121,6 @@ def channel_statistics(images: np.ndarray, max_pixel: int = 255) -> tuple[np.nda
     std = np.sqrt(np.maximum(squares / num_pixels - mean**2, 0))
     return ((mean / max_pixel).astype(np.float32),
             np.where(std > 0, std / max_pixel, 1).astype(np.float32))
-
-
-def scaled(images: np.ndarray, mean: np.ndarray, std: np.ndarray, max_pixel: int = 255) -> np.ndarray:
-    """(N, H, W, C) float32: (pixel / max_pixel − mean) / std of each channel; see `channel_statistics`.
-
-    >>> scaled(np.array([0, 16], np.uint8).reshape(1, 1, 2, 1), mean=[0.5], std=[0.25], max_pixel=16).ravel()
-    array([-2.,  2.], dtype=float32)
-    """
-    mean, std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
-    return (images / np.float32(max_pixel) - mean) / std
 
 
 def fingerprint(images: Images) -> str:

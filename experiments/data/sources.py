@@ -103,7 +103,8 @@ def _download(dataset: Dataset, filename: str, home: Path) -> None:
 def _unpack(archive: Path, home: Path, folder: str) -> None:
     """Unpack aside, then move each missing file to its place whole: half a file is never found there."""
     with tempfile.TemporaryDirectory(dir=home) as scratch:
-        safely = {} if archive.suffix == ".zip" else {"filter": "data"}  # nothing outside the folder, no devices
+        # Nothing outside the folder, no devices; Python before 3.11.4 cannot ask for that.
+        safely = {"filter": "data"} if archive.suffix != ".zip" and hasattr(tarfile, "data_filter") else {}
         shutil.unpack_archive(archive, scratch, **safely)
         for path in (Path(scratch) / folder).rglob("*"):
             target = home / path.relative_to(scratch)

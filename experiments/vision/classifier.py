@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.runner.errors import UserError
-from experiments.vision.problem import Scale, scaled
-from sandbox.convolution import mean_over_views
+from experiments.vision.problem import Scale, looked_at, scaled
 
 STEM = "stem"  # the first convolution of every network here
 
@@ -43,7 +42,7 @@ class ImageClassifier:
         x = self._scaled(images)
         if classes is None:
             classes = self.probabilities(images).argmax(axis=1)
-        return np.asarray(_saliency(self.model, self.params, x, jnp.asarray(classes))) / np.asarray(self.scale.std)
+        return np.asarray(_saliency(self.model, self.mirrored, self.params, x, jnp.asarray(classes))) / self.scale.std
 
     def filters(self) -> np.ndarray:
         """Kernels of the first convolution, (height, width, C, filters)."""
@@ -63,19 +62,21 @@ class ImageClassifier:
         if images.shape[1:] != self.shape or images.dtype != np.uint8:
             raise UserError(f"images must be (N, {', '.join(map(str, self.shape))}) of uint8, 0 to "
                             f"{self.scale.max_pixel}, as it has learned from, got {images.shape} of {images.dtype}")
+        if images.size and (brightest := images.max()) > self.scale.max_pixel:
+            raise UserError(f"full brightness is {self.scale.max_pixel} in what it has learned from, got a pixel of "
+                            f"{brightest}")
         return scaled(jnp.asarray(images), self.scale)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _probabilities(model, mirrored, params, x):
-    views = (lambda x: x, lambda x: x[:, :, ::-1]) if mirrored else (lambda x: x,)
-    return jax.nn.softmax(mean_over_views(model.apply, views)(params, x))
+    return jax.nn.softmax(looked_at(model.apply, mirrored)(params, x))
 
 
-@partial(jax.jit, static_argnums=0)
-def _saliency(model, params, x, classes):
+@partial(jax.jit, static_argnums=(0, 1))
+def _saliency(model, mirrored, params, x, classes):
     def of_class(x):
-        return jnp.sum(jnp.take_along_axis(model.apply(params, x), classes[:, None], axis=-1))
+        return jnp.sum(jnp.take_along_axis(looked_at(model.apply, mirrored)(params, x), classes[:, None], axis=-1))
 
     return jax.grad(of_class)(x)
 

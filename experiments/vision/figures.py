@@ -26,12 +26,12 @@ def learning(lines: list[dict], accuracy: np.ndarray, name: str) -> Figure:
             own = [line for line in lines if line["run"] == run]
             left.plot([line["step"] for line in own], [line["loss"] for line in own], linewidth=0.9, label=run)
             right.plot(accuracy[k] * 100, k, "o", color=f"C{k}")
-        left.set(title="Loss, on images as they were changed", xlabel="step", ylabel="nats")
+        left.set(title="Training loss, on augmented images", xlabel="step", ylabel="nats")
         left.legend()
         right.axvline(np.mean(accuracy) * 100, color="gray", linewidth=0.9, label=f"mean, {np.mean(accuracy):.2%}")
         right.set_yticks(range(len(runs)), runs)
         right.margins(0.2)
-        right.set(title="Told right", xlabel=f"% of {name} images")
+        right.set(title="Accuracy", xlabel=f"% of {name} images")
         right.legend()
         return figure
 
@@ -67,7 +67,7 @@ def weight_gradient(classifier: ImageClassifier, part: Part) -> Figure:
     with plt.rc_context({**style(), "axes.grid": False}):
         figure, axes = plt.subplots(1, 4, figsize=(11, 3.2))
         axes[0].imshow(x[0, ..., 0], cmap="gray")
-        axes[0].set_title("x, the image")
+        axes[0].set_title("x, the image" if x.shape[-1] == 1 else "x, its first channel")
         _show_signed(axes[1], at_output[0, ..., filter_])
         axes[1].set_title("∂L/∂y, at the output")
         bound = np.abs(lags).max()
@@ -157,7 +157,7 @@ def _p_of_label(classifier: ImageClassifier, part: Part, rows: range) -> np.ndar
 
 
 def _show(axes, image: np.ndarray, max_pixel: int) -> None:
-    axes.imshow(image[..., 0] if image.shape[-1] == 1 else image / max_pixel, cmap="gray_r", vmin=0,
+    axes.imshow(image[..., 0] if image.shape[-1] == 1 else image / max_pixel, cmap="gray", vmin=0,
                 vmax=max_pixel if image.shape[-1] == 1 else 1)
     axes.axis("off")
 

@@ -1,5 +1,6 @@
 """Images on the device, and how a batch of them is drawn."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -7,10 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.data import image_sets, images
-from sandbox.convolution import Images, augmentation
+from sandbox.convolution import Images, augmentation, mean_over_views
 from sandbox.epochs import epoch_rows
 
 MIRRORED = ("fashion-mnist", "cifar-10")  # whose things are the same seen in a mirror
+
+
+def looked_at(apply_fn: Callable[..., jax.Array], mirrored: bool) -> Callable[..., jax.Array]:
+    """The network as it is judged: where images may be mirrored, the mean of an image and its mirror image."""
+    return mean_over_views(apply_fn, (lambda x: x, lambda x: x[:, :, ::-1])) if mirrored else apply_fn
 
 
 class Scale(NamedTuple):
@@ -97,7 +103,7 @@ def draw(key: jax.Array, step: jax.Array, train: Part, *, scale: Scale, num_clas
         x = augmentation.shift(to_shift, x, most=how.shift, fill=black)
     if how.flip:
         x = augmentation.flip(to_flip, x, rate=how.flip)
-    if how.cutout:
+    if how.cutout:  # by 0, the mean of all pixels
         x = augmentation.cutout(to_cutout, x, size=how.cutout)
     batch = Images(x, jax.nn.one_hot(train.labels[rows], num_classes), jnp.ones(batch_size))
     return augmentation.mixup(to_mixup, batch, alpha=how.mixup) if how.mixup else batch

@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.vision.problem import Part, Scale, scaled
-from sandbox.convolution import mean_over_views
+from experiments.vision.problem import Part, Scale, looked_at, scaled
 
 JUDGED_AT_ONCE = 250  # images; what a network keeps of them grows with it
 
@@ -21,12 +20,12 @@ class Judged(NamedTuple):
 
 
 def judge(apply_fn: Callable[..., jax.Array], params: Any, part: Part, *, scale: Scale, mirrored: bool) -> Judged:
-    """Judge seeds one after another, some images at a time; where it may be, an image and its mirror image together.
+    """Judge seeds one after another, some images at a time; see `looked_at`.
 
     Args:
       apply_fn: (params, images) -> logits. params: of K seeds, on a leading axis.
     """
-    seen = mean_over_views(apply_fn, (lambda x: x, lambda x: x[:, :, ::-1]) if mirrored else (lambda x: x,))
+    seen = looked_at(apply_fn, mirrored)
 
     def of_seed(one: Any) -> jax.Array:
         def of_image(image: jax.Array) -> jax.Array:

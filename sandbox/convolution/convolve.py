@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from sandbox.convolution.geometry import Padding, geometry_of
-from sandbox.convolution.stacked import SPATIAL, stacked_conv
+from sandbox.convolution.geometry import SPATIAL, Padding, geometry_of
+from sandbox.convolution.stacked import stacked_conv
 
 __all__ = ["conv", "conv_general_dilated"]
 
@@ -16,7 +16,7 @@ __all__ = ["conv", "conv_general_dilated"]
 def conv(x: jax.Array, w: jax.Array, *, strides: int | Sequence[int] = 1, padding: Padding = "SAME",
          dilation: int | Sequence[int] = 1, input_dilation: int | Sequence[int] = 1, groups: int = 1,
          precision: Any = None) -> jax.Array:
-    """Convolution as networks have it: a cross-correlation of channels, last in both operands.
+    """Convolution as networks have it: a cross-correlation, channels last.
 
     y[n, p, o] = Σ_k Σ_i x[n, p s + k d − lo, i] w[k, i, o];   with g groups, an output channel sees the I/g inputs of
     its own group. Its derivatives, of any order, are convolutions too: see `derivatives`.
@@ -37,6 +37,10 @@ def conv(x: jax.Array, w: jax.Array, *, strides: int | Sequence[int] = 1, paddin
       ValueError: w is of another number of input channels than x / groups.
       ValueError: strides, dilation or padding that cannot be, or a kernel larger than the padded input.
     Source: Dumoulin, Visin 2016, "A guide to convolution arithmetic for deep learning".
+
+    It is an operation of its own, `stacked_conv`, by that name in a jaxpr: policies of jax.checkpoint that save "dots"
+    do not know it, jax.experimental.jet has no rule for it, and a mesh must leave sharding to the compiler
+    (AxisType.Auto, as `sandbox.sharding` makes it).
 
     >>> conv(jnp.arange(4.0).reshape(1, 4, 1), jnp.array([1.0, 0.0, -1.0]).reshape(3, 1, 1)).ravel()
     Array([-1., -2., -2.,  2.], dtype=float32)
@@ -106,7 +110,8 @@ def check_groups(channels: int, out: int, groups: int) -> None:
 def _check(x: jax.Array, w: jax.Array, groups: int) -> None:
     for name, operand in (("x", x), ("w", w)):
         if not jnp.issubdtype(operand.dtype, jnp.floating):
-            raise TypeError(f"{name} must be floating, got {operand.dtype}; images of bytes: x / 255")
+            mend = f"; {name} / 255 is" if operand.dtype == jnp.uint8 else ""
+            raise TypeError(f"{name} must be floating, got {operand.dtype}{mend}")
     if x.dtype != w.dtype:
         raise TypeError(f"x and w must be of one type, got {x.dtype} and {w.dtype}")
     if x.ndim != w.ndim or x.ndim - 2 not in SPATIAL:

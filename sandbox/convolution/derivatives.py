@@ -9,8 +9,8 @@ import numpy as np
 
 from sandbox.convolution import stacked
 from sandbox.convolution.convolve import check_groups, conv, join_groups, split_groups
-from sandbox.convolution.geometry import Geometry, Padding, geometry_of, output_size
-from sandbox.convolution.losses import Images
+from sandbox.convolution.geometry import Geometry, Padding, Sizes, each_axis, geometry_of, output_size
+from sandbox.convolution.losses import Images, Maps
 from sandbox.convolution.pooling import largest_seen, places_seen, window_of
 from sandbox.convolution.taps import added, sent_by_tap
 
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-def weight_grad(x: jax.Array, dy: jax.Array, *, kernel_size: Sequence[int], strides: int | Sequence[int] = 1,
+def weight_grad(x: jax.Array, dy: jax.Array, *, kernel_size: int | Sequence[int], strides: int | Sequence[int] = 1,
                 padding: Padding = "SAME", dilation: int | Sequence[int] = 1,
                 input_dilation: int | Sequence[int] = 1, groups: int = 1, precision: Any = None) -> jax.Array:
     """∂L/∂w of `conv`: the cross-correlation of its input and of the gradient at its output.
@@ -36,7 +36,8 @@ def weight_grad(x: jax.Array, dy: jax.Array, *, kernel_size: Sequence[int], stri
     dilation and stride change places.
 
     Args:
-      x: (N, *size, I). dy: ∂L/∂y, (N, *output_size, O). kernel_size: of each spatial axis. The others: those of `conv`.
+      x: (N, *size, I). dy: ∂L/∂y, (N, *output_size, O). kernel_size: of each spatial axis, or one number for
+      all. The others: those of `conv`.
     Returns:
       (*kernel_size, I / groups, O).
     Raises:
@@ -49,10 +50,11 @@ def weight_grad(x: jax.Array, dy: jax.Array, *, kernel_size: Sequence[int], stri
     Array([3., 6.], dtype=float32)
     """
     check_groups(x.shape[-1], dy.shape[-1], groups)
+    kernel_size = each_axis("kernel_size", kernel_size, x.ndim - 2)
     geometry = _checked(x, dy, x.shape[0], x.shape[1:-1], kernel_size, dy.shape[-1], strides=strides, padding=padding,
                         dilation=dilation, input_dilation=input_dilation)
     return join_groups(stacked.weight_gradient(split_groups(x, groups), split_groups(dy, groups), geometry,
-                                               tuple(kernel_size), precision))
+                                               kernel_size, precision))
 
 
 def input_grad(w: jax.Array, dy: jax.Array, *, input_size: Sequence[int], strides: int | Sequence[int] = 1,
@@ -106,11 +108,13 @@ def average_pool_grad(x: jax.Array, dy: jax.Array, *, window: int | Sequence[int
       x: (N, *size, C). dy: ∂L/∂y, (N, *output_size, C). window, strides, padding: those of `average_pool`.
     Returns:
       (N, *size, C).
+    Raises:
+      TypeError, ValueError: what `average_pool` refuses; or dy is not of the shape that it returns.
 
     >>> average_pool_grad(jnp.zeros((1, 4, 1)), jnp.array([[[1.0], [3.0]]]), window=2).ravel()
     Array([0.5, 0.5, 1.5, 1.5], dtype=float32)
     """
-    geometry, size = window_of(x, window, strides, padding)
+    geometry, size = _window_checked(x, dy, window, strides, padding)
     share = dy / jnp.maximum(places_seen(x, geometry, size), 1)
     return added(sent_by_tap(share, tap, geometry, x.shape[1:-1], size) for tap in np.ndindex(*size)).astype(dy.dtype)
 
@@ -123,14 +127,16 @@ def max_pool_grad(x: jax.Array, dy: jax.Array, *, window: int | Sequence[int],
       x: (N, *size, C). dy: ∂L/∂y, (N, *output_size, C). window, strides, padding: those of `max_pool`.
     Returns:
       (N, *size, C).
+    Raises:
+      TypeError, ValueError: what `max_pool` refuses; or dy is not of the shape that it returns.
 
     >>> max_pool_grad(jnp.array([1.0, 3.0, 5.0, 5.0]).reshape(1, 4, 1), jnp.array([[[1.0], [2.0]]]), window=2).ravel()
     Array([0., 1., 2., 0.], dtype=float32)
     """
-    geometry, size = window_of(x, window, strides, padding)
+    geometry, size = _window_checked(x, dy, window, strides, padding)
     _, by = largest_seen(x, geometry, size)
     return added(sent_by_tap(jnp.where(by == number, dy, 0), tap, geometry, x.shape[1:-1], size)
-               for number, tap in enumerate(np.ndindex(*size)))
+                 for number, tap in enumerate(np.ndindex(*size)))
 
 
 def cross_entropy_logits_grad(logits: jax.Array, batch: Images, *, label_smoothing: float = 0.0) -> jax.Array:
@@ -152,27 +158,37 @@ def cross_entropy_logits_grad(logits: jax.Array, batch: Images, *, label_smoothi
     return share[:, None] * (jax.nn.softmax(logits) * jnp.sum(y, axis=-1, keepdims=True) - y)
 
 
-def squared_error_grad(maps: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.Array:
+def squared_error_grad(maps: jax.Array, batch: Maps) -> jax.Array:
     """Gradient of `squared_error` to the predicted maps: 2 w / Σw · (f(x) − t).
 
     Args:
-      maps, targets: (N, *places, D). weights: (N, *places).
+      maps: (N, *places, D). batch: Maps of N rows.
     Returns:
       (N, *places, D).
 
-    >>> squared_error_grad(jnp.array([[[3.0]]]), jnp.array([[[1.0]]]), jnp.ones((1, 1)))
+    >>> one = jnp.ones((1, 1, 1))
+    >>> squared_error_grad(3 * one, Maps(one, one, jnp.ones((1, 1))))
     Array([[[4.]]], dtype=float32)
     """
-    total = jnp.sum(weights)
-    share = weights / jnp.where(total > 0, total, 1)
-    return 2 * share[..., None] * (maps - targets)
+    total = jnp.sum(batch.weights)
+    share = batch.weights / jnp.where(total > 0, total, 1)
+    return 2 * share[..., None] * (maps - batch.targets)
 
 
 def _checked(other, dy, rows, input_size, kernel_size, out, **how) -> Geometry:
     geometry = geometry_of(tuple(input_size), tuple(kernel_size), **how)
     if dy.dtype != other.dtype:
         raise TypeError(f"dy must be of the type of the other operand, {other.dtype}, got {dy.dtype}")
-    expected = (rows, *output_size(geometry, tuple(input_size), tuple(kernel_size)), out)
-    if dy.shape != expected:
-        raise ValueError(f"dy must be what conv returns, of the shape {expected}, got {dy.shape}")
+    _check_shape(dy, (rows, *output_size(geometry, tuple(input_size), tuple(kernel_size)), out), "conv")
     return geometry
+
+
+def _window_checked(x, dy, window, strides, padding) -> tuple[Geometry, Sizes]:
+    geometry, size = window_of(x, window, strides, padding)
+    _check_shape(dy, (x.shape[0], *output_size(geometry, x.shape[1:-1], size), x.shape[-1]), "pooling")
+    return geometry, size
+
+
+def _check_shape(dy: jax.Array, expected: tuple[int, ...], what: str) -> None:
+    if dy.shape != expected:
+        raise ValueError(f"dy must be what {what} returns, of the shape {expected}, got {dy.shape}")

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import NamedTuple
 
-__all__ = ["Geometry", "each_axis", "geometry_of", "of_input_gradient", "of_weight_gradient", "output_size"]
+__all__ = ["SPATIAL", "Geometry", "each_axis", "geometry_of", "of_input_gradient", "of_weight_gradient", "output_size"]
 
+SPATIAL = {1: "W", 2: "HW", 3: "DHW"}  # letters of jax.lax for as many spatial axes
 Sizes = tuple[int, ...]
 Padding = str | int | Sequence[int | tuple[int, int]]
 
@@ -37,7 +38,7 @@ def geometry_of(input_size: Sizes, kernel_size: Sizes, *, strides: int | Sequenc
     Raises:
       ValueError: a kernel size, stride or dilation below 1, or another number of them than of spatial axes.
       ValueError: no such padding.
-      ValueError: the kernel, with its dilation, is larger than the padded input.
+      ValueError: the window, with its dilation, is larger than the padded input.
 
     >>> geometry_of((5,), (3,), strides=2)
     Geometry(strides=(2,), padding=((1, 1),), dilation=(1,), input_dilation=(1,))
@@ -51,7 +52,7 @@ def geometry_of(input_size: Sizes, kernel_size: Sizes, *, strides: int | Sequenc
     pairs = _padding(padding, spread, reach, s)
     for axis, (size, (lo, hi), needed) in enumerate(zip(spread, pairs, reach)):
         if size + lo + hi < needed:
-            raise ValueError(f"the kernel must fit into the padded input: on spatial axis {axis} it reaches over "
+            raise ValueError(f"the window must fit into the padded input: on spatial axis {axis} it reaches over "
                              f"{needed}, the input is {size} + {lo} + {hi} of padding; pad more or dilate less")
     return Geometry(s, pairs, d, a)
 

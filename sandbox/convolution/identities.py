@@ -12,10 +12,9 @@ from jax import lax
 from sandbox.convolution import backpropagation, derivatives
 from sandbox.convolution.backpropagation import Classifier
 from sandbox.convolution.convolve import conv
-from sandbox.convolution.geometry import geometry_of
+from sandbox.convolution.geometry import SPATIAL, geometry_of
 from sandbox.convolution.losses import Images, Maps, cross_entropy, squared_error
 from sandbox.convolution.pooling import average_pool, max_pool
-from sandbox.convolution.stacked import SPATIAL
 from sandbox.identities import Identity
 
 __all__ = ["IDENTITIES"]
@@ -120,8 +119,12 @@ def _loss_grad(params, batch, apply_fn):
     return jax.grad(lambda p: cross_entropy(p, batch, apply_fn=apply_fn, label_smoothing=0.1)[0])(params)
 
 
-def _map_grad(maps, targets, weights):
-    batch = Maps(jnp.zeros((ROWS, 1)), targets, jnp.abs(weights))
+def _mapped(key, dtype):
+    maps, targets, weights = _normal(IMAGE, IMAGE, IMAGE[:-1])(key, dtype)
+    return maps, Maps(targets, targets, jnp.abs(weights))
+
+
+def _map_grad(maps, batch):
     return jax.grad(lambda m: squared_error(m, batch, apply_fn=lambda params, images: params)[0])(maps)
 
 
@@ -141,8 +144,7 @@ IDENTITIES = (
                                                window=3, strides=2, padding="SAME")),
     Identity("∇ cross-entropy, smoothed = p − y", partial(derivatives.cross_entropy_logits_grad, label_smoothing=0.1),
              lambda z, batch: _loss_grad(z, batch, lambda params, images: params), _labelled),
-    Identity("∇ squared error of a map", lambda maps, targets, weights: derivatives.squared_error_grad(
-        maps, targets, jnp.abs(weights)), _map_grad, _normal(IMAGE, IMAGE, IMAGE[:-1])),
+    Identity("∇ squared error of a map", derivatives.squared_error_grad, _map_grad, _mapped),
     Identity("∇ back through a whole network", partial(backpropagation.classifier_grad, label_smoothing=0.1),
              lambda params, batch: _loss_grad(params, batch, backpropagation.classifier_logits), _with_classifier),
 )

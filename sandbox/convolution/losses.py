@@ -122,6 +122,7 @@ def squared_error(params: Any, batch: Maps, *, apply_fn: Callable[..., jax.Array
     maps = apply_fn(params, batch.images)
     if maps.shape != shape:
         raise ValueError(f"apply_fn must return maps of the targets' shape, {shape}, got {maps.shape}")
+    maps = maps.astype(jnp.promote_types(maps.dtype, jnp.float32))
     errors = jnp.sum((maps - batch.targets) ** 2, axis=-1)
     value = weighted_mean(errors, batch.weights)
     return value, MapAux(errors, jnp.sqrt(jax.lax.stop_gradient(value) / shape[-1]))

@@ -9,9 +9,9 @@ from flax.linen.dtypes import promote_dtype
 
 from sandbox.convolution.convolve import conv_general_dilated
 
-__all__ = ["ResidualNetwork", "SmallNetwork"]
+__all__ = ["Affine", "ResidualNetwork", "SmallNetwork"]
 
-he = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
+HE = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
 
 
 class SmallNetwork(nn.Module):
@@ -19,6 +19,8 @@ class SmallNetwork(nn.Module):
 
     num_classes: K. widths: channels of each stage. depths: 3 × 3 convolutions of each stage, the one that halves it not
     counted. stem_size, stem_strides: of the first convolution, in pixels. dtype: what it computes in.
+
+    A layer is relu(a ∘ (w ∗ x) + b), w drawn as He et al. 2015 draw it, "Delving deep into rectifiers".
 
     >>> network = SmallNetwork(num_classes=10, widths=(4, 8), depths=(1, 0))
     >>> images = jnp.zeros((2, 8, 8, 1))
@@ -47,7 +49,7 @@ class SmallNetwork(nn.Module):
 
     def _layer(self, name: str, width: int, size: int, strides: int):
         def layer(x):
-            x = nn.Conv(width, (size, size), (strides, strides), use_bias=False, kernel_init=he, dtype=self.dtype,
+            x = nn.Conv(width, (size, size), (strides, strides), use_bias=False, kernel_init=HE, dtype=self.dtype,
                         conv_general_dilated=conv_general_dilated, name=name)(x)
             return nn.relu(Affine(name=f"{name}_affine", dtype=self.dtype)(x))
 
@@ -76,8 +78,8 @@ class Affine(nn.Module):
 class ResidualNetwork(nn.Module):
     """Stages of residual blocks, x + conv(relu(norm(conv(relu(norm(x)))))), each half the size of the one before it.
 
-    num_classes: K. widths: channels of each stage. depths: blocks of each stage. groups: of channels that are
-    normalised together, over an image's places. dtype: what it computes in.
+    num_classes: K. widths: channels of each stage. depths: blocks of each stage, at least one. groups: of channels
+    that are normalised together, over an image's places; they divide all widths. dtype: what it computes in.
 
     Source: He et al. 2016, "Identity mappings in deep residual networks"; Wu, He 2018, "Group normalization".
 
@@ -115,6 +117,6 @@ class ResidualNetwork(nn.Module):
     def _active(self, x: jax.Array) -> jax.Array:
         return nn.relu(nn.GroupNorm(self.groups, dtype=self.dtype)(x))
 
-    def _conv(self, width: int, size: int, strides: int = 1, init=he, name: str | None = None) -> nn.Conv:
+    def _conv(self, width: int, size: int, strides: int = 1, init=HE, name: str | None = None) -> nn.Conv:
         return nn.Conv(width, (size, size), (strides, strides), use_bias=False, kernel_init=init, dtype=self.dtype,
                        conv_general_dilated=conv_general_dilated, name=name)

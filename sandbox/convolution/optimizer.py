@@ -15,7 +15,8 @@ def kernels_and_rest(*, kernels: optax.ScalarOrSchedule, rest: optax.ScalarOrSch
     """One optimiser of two learning rates; see `sandbox.muon.muon`.
 
     Args:
-      kernels: learning rate, or its schedule, of what has four axes and is not the stem. rest: of all else.
+      kernels: learning rate, or its schedule, of what has three axes or more and is not the stem, which sees pixels and
+        is no map from features to features. rest: of all else.
       beta: Muon's momentum. b1, b2: Adam's.
     Returns:
       optax transformation, for the parameters of the networks of this wing.
@@ -28,7 +29,7 @@ def kernels_and_rest(*, kernels: optax.ScalarOrSchedule, rest: optax.ScalarOrSch
     """
     def kind(path: tuple[Any, ...], leaf: jax.Array) -> str:
         of_stem = any(getattr(key, "key", None) == "stem" for key in path)
-        return "kernels" if leaf.ndim == 4 and not of_stem else "rest"
+        return "kernels" if leaf.ndim >= 3 and not of_stem else "rest"
 
     return optax.partition({"kernels": muon(kernels, beta=beta), "rest": optax.adam(rest, b1=b1, b2=b2)},
                            lambda params: jax.tree_util.tree_map_with_path(kind, params))

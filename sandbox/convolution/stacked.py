@@ -4,8 +4,8 @@ y[r] = x[r] ∗ w[r]. Its two gradients are written with the same operation, on 
 layout, and a `vmap` over inputs and kernels only adds to the stack. So whatever is asked of it, what is compiled is a
 plain convolution in the layout that a processor's fast kernels take: XLA on CPU would undo another layout outside a
 loop, and inside one falls back on a kernel 20 to 30 times slower; and of stacked kernels it makes one convolution with
-groups, 5 times slower than one after another. An operation with rules of its own, and not a `custom_jvp`, because the
-rule for `vmap` has to hold for the transposed operation too.
+groups, several times slower than one after another. An operation with rules of its own, and not a `custom_jvp`, because
+the rule for `vmap` has to hold for the transposed operation too.
 """
 
 import math
@@ -18,13 +18,13 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from sandbox.convolution.geometry import Geometry, of_input_gradient, of_weight_gradient
+from sandbox.convolution.geometry import SPATIAL, Geometry, of_input_gradient, of_weight_gradient
 from sandbox.convolution.taps import added, seen_by_taps
 
 __all__ = ["input_gradient", "stacked_conv", "weight_gradient"]
 
 MOST_TAPS = 64  # of a sum written out: each takes time to compile
-SPATIAL = {1: "W", 2: "HW", 3: "DHW"}
+MOST_WRITTEN_OUT = 8  # of a stack, likewise; a loop would copy each operand out of it, and each result into it
 
 
 def stacked_conv(x: jax.Array, w: jax.Array, geometry: Geometry, precision: Any = None) -> jax.Array:
@@ -42,6 +42,8 @@ def stacked_conv(x: jax.Array, w: jax.Array, geometry: Geometry, precision: Any 
     >>> stacked_conv(two, jnp.ones((1, 2, 1, 1)), Geometry((1,), ((0, 0),), (1,), (1,))).ravel()
     Array([1., 3., 5.], dtype=float32)
     """
+    if precision is None:  # it is traced once more when it is lowered, and a caller's context is over by then
+        precision = jax.config.jax_default_matmul_precision  # pyright: ignore[reportAttributeAccessIssue]
     return _conv_p.bind(*_varying_alike(x, w), geometry=geometry, precision=precision)
 
 
@@ -51,6 +53,7 @@ def input_gradient(dy: jax.Array, w: jax.Array, geometry: Geometry, input_size: 
 
     Args:
       dy: (R, N, *output_size, O). w: (R, *kernel_size, I, O). geometry: of the convolution. input_size: of its input.
+      precision: of jax.lax.
     Returns:
       (R, N, *input_size, I).
 
@@ -59,7 +62,7 @@ def input_gradient(dy: jax.Array, w: jax.Array, geometry: Geometry, input_size: 
     Array([1., 3., 2.], dtype=float32)
     """
     spatial = tuple(range(1, w.ndim - 2))
-    flipped = jnp.swapaxes(jnp.flip(w, spatial), -1, -2)
+    flipped = jnp.flip(jnp.swapaxes(w, -1, -2), spatial)
     return stacked_conv(dy, flipped, of_input_gradient(geometry, input_size, w.shape[1:-2]), precision)
 
 
@@ -71,6 +74,7 @@ def weight_gradient(x: jax.Array, dy: jax.Array, geometry: Geometry, kernel_size
 
     Args:
       x: (R, N, *input_size, I). dy: (R, N, *output_size, O). geometry, kernel_size: of the convolution.
+      precision: of jax.lax.
     Returns:
       (R, *kernel_size, I, O).
 
@@ -87,8 +91,7 @@ def weight_gradient(x: jax.Array, dy: jax.Array, geometry: Geometry, kernel_size
 def _varying_alike(x, w):
     """Under `shard_map`: what is the same on all devices meets what is not, so its gradient is summed over them."""
     own = [jax.typeof(one).manual_axis_type.varying for one in (x, w)]
-    return [lax.pcast(one, tuple((own[0] | own[1]) - axes), to="varying")
-            for one, axes in zip((x, w), own)]
+    return [lax.pcast(one, tuple(sorted((own[0] | own[1]) - axes)), to="varying") for one, axes in zip((x, w), own)]
 
 
 def _one(x, w, *, geometry: Geometry, precision):
@@ -109,11 +112,16 @@ def _side_by_side(x, w, **how):
 
 def _one_by_one(x, w, **how):
     """One after another, each at the speed of one alone; where each has one channel, as sums of shifted products."""
-    if x.shape[0] == 1:
-        return _one(x[0], w[0], **how)[None]
-    if w.shape[-2:] == (1, 1) and math.prod(w.shape[1:-2]) <= MOST_TAPS:
+    if x.shape[0] > 1 and w.shape[-2:] == (1, 1) and math.prod(w.shape[1:-2]) <= MOST_TAPS:
         return _by_taps(x, w, how["geometry"])
-    return lax.map(lambda operands: _one(*operands, **how), (x, w))
+    if x.shape[0] > MOST_WRITTEN_OUT:
+        return lax.map(lambda operands: _one(*operands, **how), (x, w))
+    return _in_turn(x, w, **how)
+
+
+def _in_turn(x, w, **how):
+    """One after another, written out."""
+    return jnp.stack([_one(x[number], w[number], **how) for number in range(x.shape[0])])
 
 
 def _by_taps(x, w, geometry: Geometry):
@@ -147,7 +155,7 @@ def _transposed_to_w(dy, x, w, *, geometry, precision):
 
 
 _conv_p = Primitive("stacked_conv")
-_conv_p.def_impl(lambda x, w, **how: jnp.stack([_one(*operands, **how) for operands in zip(x, w)]))
+_conv_p.def_impl(_in_turn)
 _conv_p.def_abstract_eval(lambda x, w, **how: jax.make_jaxpr(partial(_side_by_side, **how))(x, w).out_avals[0])
 ad.defbilinear(_conv_p, _transposed_to_x, _transposed_to_w)
 batching.primitive_batchers[_conv_p] = _batched

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from experiments.benchmarks import attention, attention_ours, kalman, kalman_ours, tracks
+from experiments.benchmarks import attention, attention_ours, convolution, convolution_ours, kalman, kalman_ours, tracks
 from experiments.benchmarks import matrix_factorization as bench
 from experiments.benchmarks.pairs import zipf_pairs
 
@@ -34,7 +34,7 @@ def test_tables_set_both_sides_against_each_other():
     assert cells == [["0.9000", "3.000", "8.000"], ["0.9500", "3.000", "6.000"], ["", "1.0 x", "0.8 x"]]
 
 
-@pytest.mark.parametrize("name", ["matrix_factorization", "kalman", "attention"])
+@pytest.mark.parametrize("name", ["matrix_factorization", "kalman", "attention", "convolution"])
 def test_a_misspelt_flag_is_refused(name):
     command = [sys.executable, "-m", f"experiments.benchmarks.{name}", "--sweps", "3"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -138,6 +138,85 @@ def test_models_that_differ_are_not_compared():
     attention.require_agreement({"logits": 1e-15, "loss": 1e-16, "gradients": 1e-14, "peak_bytes": 10**9})
     with pytest.raises(ValueError, match="must agree to 1e-10, but are 2e-06 apart"):
         attention.require_agreement({"logits": 1e-15, "loss": 1e-16, "gradients": 2e-6})
+
+
+@pytest.mark.slow
+def test_our_layers_and_network_run_without_the_peers(capsys):
+    config = convolution.Config(peers_python=None, layers=((2, 5, 3),), seeds=2, steps=2, repeats=1, preset="quick",
+                                image_size=8, batches=1, chunk_steps=2, chunks=2, turns=1)
+    reports = convolution.main(config)
+    layer, = reports["layers"]["layers"]
+    assert layer["apart"] < 1e-5
+    for inside, ways in ((name, layer[case]) for case, name in convolution.SCANNED.items()):
+        assert inside in ways and all(0 < min(way["seconds"]) for way in ways.values())
+    assert len(layer["one"]["product"]["seconds"]) == 1
+    assert reports["oracle"] is None and reports["convolutions"] is None
+    assert len(reports["train"]["ours"]["seconds"]) == 2 and 0 < reports["train"]["ours"]["loss"] < 20
+    printed = capsys.readouterr().out
+    assert "2, 5, 3" in printed and "the same of 2 seeds" in printed and "images a second" in printed
+
+
+def test_a_way_that_is_far_slower_is_not_measured_again():
+    def taking(*seconds):
+        return 1.0, iter(seconds).__next__
+
+    ways = {"fast": taking(1.0, 2.0, 2.0, 2.0), "slow": taking(9.0, 8.0), "late": taking(9.0, 1.0, 1.0, 1.0),
+            "product": taking(*[99.0] * 4)}
+    report = convolution_ours._in_rounds(ways, 3)
+    times = {name: len(way["seconds"]) for name, way in report.items()}
+    assert times == {"fast": 3, "slow": 1, "late": 3, "product": 3}
+
+
+def test_convolutions_to_agree_on_are_written_in_double_precision(tmp_path):
+    rng, target = np.random.default_rng(0), tmp_path / "out.npz"
+    case = convolution.drawn_case(rng, "depthwise")
+    assert case["how"]["groups"] == 4 and case["w"][-2:] == [1, 8]
+    convolution_ours.convolutions({}, cases=[case], target=target)
+    with np.load(target) as written:
+        assert {name: array.dtype for name, array in written.items()} == {
+            name: np.float64 for name in ("0.x", "0.w", "0.dy", "0.y", "0.dx", "0.dw", *(
+                f"{kind}.{part}" for kind in ("average", "max") for part in ("x", "dy", "y", "dx")))}
+        for name, of in (("dx", "x"), ("dw", "w"), ("dy", "y")):
+            assert written[f"0.{name}"].shape == written[f"0.{of}"].shape
+
+
+def test_layer_tables_set_the_loop_against_the_fastest_way_outside():
+    seconds = {"jax.lax": 0.02, "here": 0.04, "jax.lax in scan": 0.5, "here in scan": 0.025,
+               "product": convolution.PRODUCT_FLOPS / 1e11}
+    many = {"jax.lax, vmap": 0.4, "here, in turn": 0.1, "here, vmap in scan": 0.12}
+    one, many = ({name: {"seconds": [0.001, value, 9.0]} for name, value in ways.items()} for ways in (seconds, many))
+    report = {"jax": "0.0.1", "layers": [{"apart": 1e-7, "one": one, "many": many}]}
+    config = convolution.Config(layers=((128, 28, 16),))
+    row = [next(iter(column.cells)) for column in convolution.layers_table(report, config).columns]
+    flops = 3 * 2 * 128 * 28**2 * 9 * 16**2
+    assert row == ["128, 28, 16", "20.0", "40.0", "500.0", "25.00 x", "25.0", "1.25 x", f"{flops / 0.025 / 1e11:.0%}",
+                   "1e-07"]
+    row = [next(iter(column.cells)) for column in convolution.seeds_table(report, config).columns]
+    assert row == ["128, 28, 16", "400.0", "100.0", "120.0", "1.20 x", f"{flops / 0.03 / 1e11:.0%}"]
+
+
+def test_network_table_takes_the_fastest_mode_of_the_peer():
+    side = {"compile_seconds": 2.0, "loss": 2.5, "parameters": 1000}
+    train = {"ours": side | {"seconds": [0.1, 0.2, 0.9]}, "eager": side | {"seconds": [0.4]},
+             "compiled, channels last": side | {"seconds": [0.3]}}
+    oracle = {"logits": 1e-15, "loss": 2e-16, "gradients": 3e-15}
+    reports = {"train": train, "oracle": oracle, "convolutions": None, "batch_size": 120}
+    table = convolution.train_table(reports)
+    assert table.columns[2].header == "PyTorch, compiled, channels last"
+    cells = [list(column.cells) for column in table.columns]
+    assert [column[0] for column in cells[1:]] == ["200.00", "300.00", "1.5 x"]
+    assert [column[1] for column in cells[1:]] == ["600", "400", ""]
+    assert cells[0][3] == "ms a step, eager" and cells[2][3] == "400.00"
+    assert cells[3][5:] == ["1e-15 apart", "2e-16 apart", "3e-15 apart", "-", "-", "-", "-"]
+
+
+def test_convolutions_that_differ_are_not_compared():
+    same = {"logits": 1e-15, "loss": 1e-16, "gradients": 1e-14, "peak_bytes": 10**9}
+    convolution.require_agreement({"convolutions": None, "oracle": None})
+    convolution.require_agreement({"convolutions": None, "oracle": same})
+    with pytest.raises(ValueError, match="in y, dx, dw, pooling they are 2e-06 apart"):
+        convolution.require_agreement({"convolutions": {"y": 1e-16, "dx": 2e-6, "dw": 1e-15, "pooling": 0.0},
+                                       "oracle": same})
 
 
 def test_simulated_tracks_follow_their_own_equations():

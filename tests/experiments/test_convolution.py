@@ -57,6 +57,8 @@ def test_a_finished_run_classifies_and_shows_what_it_looks_at(finished):
     with pytest.raises(UserError, match=r"images must be \(N, 8, 8, 1\) of uint8, 0 to 16, as it has learned from, got "
                                         r"\(1, 9, 8, 1\) of uint8"):
         classifier.classify(np.zeros((9, 8), np.uint8))
+    with pytest.raises(UserError, match="full brightness is 16 in what it has learned from, got a pixel of 17"):
+        classifier.classify(np.full((8, 8), 17, np.uint8))
     with pytest.raises(UserError, match="of float64"):
         classifier.probabilities(np.zeros((1, 8, 8)))
 
@@ -81,7 +83,7 @@ def test_colours_of_ones_own_a_residual_network_held_out_images_and_two_devices(
     labels = np.arange(40) % 2
     images = (rng.integers(0, 100, (40, 8, 6, 3)) + 100 * labels[:, None, None, None]).astype(np.uint8)
     np.savez(tmp_path / "own.npz", train_images=images, train_labels=labels, test_images=images[:4],
-             test_labels=labels[:4], class_names=["dark", "bright"])
+             test_labels=labels[:4], class_names=["dark", "bright\nwhite"])
     code, out, err = command.run(
         "convolution", "--dataset", "own.npz", "--network", "residual", "--widths", 16, "--depths", 1, "--epochs", 6,
         "--batch-size", 10, "--seeds", 1, "--hold-out", 0.25, "--mixup", 0.2, "--cutout", 2, "--flip", 0.5,
@@ -95,6 +97,9 @@ def test_colours_of_ones_own_a_residual_network_held_out_images_and_two_devices(
     (("--epochs", 0), "--epochs must be more than 0, and finite, got 0.0"),
     (("--widths", 0), "--widths must be one number or more, each at least 1, got (0,)"),
     (("--depths", 1), "--depths must be as many numbers as --widths, 3, each 0 or more, got (1,)"),
+    (("--network", "residual"), "--depths must be 1 or more each for a residual network, got (1, 1, 0)"),
+    (("--network", "residual", "--widths", 24, "--depths", 1),
+     "--widths must be multiples of 16 for a residual network, got (24,)"),
     (("--batch-size", 0), "--batch-size must be at least 1, got 0"),
     (("--stem-strides", 0), "--stem-strides must be at least 1, got 0"),
     (("--average", 2), "--average must be in [0, 1], got 2.0"),

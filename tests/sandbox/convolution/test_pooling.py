@@ -86,7 +86,7 @@ def test_an_average_in_half_precision_is_rounded_once():
     ({"window": 2, "strides": 0}, "strides must be a number of 1 or more, or 2 of them, got 0"),
     ({"window": 2, "padding": "same"},
      "padding must be SAME, VALID, a number, or a number or a pair of them for each of the 2 spatial axes, got 'same'"),
-    ({"window": (2, 5)}, "the kernel must fit into the padded input: on spatial axis 1 it reaches over 5, the input is "
+    ({"window": (2, 5)}, "the window must fit into the padded input: on spatial axis 1 it reaches over 5, the input is "
                          "4 + 0 + 0 of padding; pad more or dilate less"),
 ])
 @pytest.mark.parametrize("pool", BY_HAND, ids=lambda pool: pool.__name__)

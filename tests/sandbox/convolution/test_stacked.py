@@ -154,9 +154,20 @@ def test_second_derivatives_lower_for_cpu_cuda_and_tpu_of_seeds_as_one_convoluti
     function = jax.jit(jax.vmap(_second_order, (0, None)))
     exported = export.export(function, platforms=("cpu", "cuda", "tpu"))(STACKED, X)
     assert exported.platforms == ("cpu", "cuda", "tpu")
-    loops = {platform: export.export(function, platforms=[platform])(STACKED, X).mlir_module().count("stablehlo.while")
-             for platform in ("cpu", "cuda", "tpu")}
-    assert loops["cpu"] > 0 and loops["cuda"] == loops["tpu"] == 0
+    in_groups = {platform: len(re.findall(r"feature_group_count = (?!1 )", export.export(
+        function, platforms=[platform])(STACKED, X).mlir_module())) for platform in ("cpu", "cuda", "tpu")}
+    assert in_groups["cpu"] == 0 < in_groups["cuda"] == in_groups["tpu"]
+
+
+@pytest.mark.parametrize("number", [3, 20])
+def test_many_kernels_take_a_loop_and_few_are_written_out(number):
+    """The program does not grow with the stack; either way each is itself."""
+    x, w = whole(number, 1, 4, 4, 2), whole(number, 2, 2, 2, 3)
+    every = jax.jit(jax.vmap(conv))
+    assert_equal(every(x, w)[-1], conv(x[-1], w[-1]))
+    text = every.lower(x, w).as_text()
+    assert text.count("stablehlo.convolution") == (3 if number == 3 else 1)
+    assert ("stablehlo.while" in text) == (number == 20)
 
 
 def test_two_devices_with_half_the_batch_each_agree_with_one():
@@ -186,3 +197,30 @@ def test_what_is_computed_again_for_the_gradient_is_the_same():
                                        jax.checkpoint(functools.partial(_network, convolve=conv))))
     for one, other in zip(gradient, again, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_a_callers_precision_reaches_the_compiled_program():
+    """Also where it is said by a context, which is over when the operation is lowered; and in the gradient."""
+    def loss(x, w):
+        with jax.default_matmul_precision("highest"):
+            return jnp.sum(conv(x, w))
+
+    shapes = jax.ShapeDtypeStruct((1, 4, 4, 2), jnp.float32), jax.ShapeDtypeStruct((3, 3, 2, 2), jnp.float32)
+    text = jax.jit(jax.value_and_grad(loss, (0, 1))).lower(*shapes).as_text()
+    assert text.count("stablehlo.convolution") == 3 and text.count("HIGHEST") == 6
+
+
+def test_eagerly_too_a_divided_batch_stays_divided():
+    mesh = sharding.make_mesh({"data": 2}, jax.devices()[:2])
+    x = sharding.place_batch(mesh, jnp.ones((4, 5, 5, 2)))
+    assert conv(x, sharding.replicate(mesh, jnp.ones((3, 3, 2, 2)))).sharding.spec[0] == "data"
+
+
+def test_divided_batches_of_several_seeds_are_only_summed_over_devices():
+    """No device gathers what another has."""
+    mesh = sharding.make_mesh({"data": 2}, jax.devices()[:2])
+    x = jax.device_put(jnp.ones((3, 4, 5, 5, 2)), jax.sharding.NamedSharding(mesh, P(None, "data")))
+    w = sharding.replicate(mesh, jnp.ones((3, 3, 3, 2, 2)))
+    step = jax.jit(jax.grad(lambda w, x: jnp.sum(jax.vmap(conv)(x, w) ** 2)))
+    text = step.lower(w, x).compile().as_text()
+    assert "all-reduce" in text and "all-gather" not in text
