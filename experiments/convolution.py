@@ -45,7 +45,7 @@ class Config(RunConfig):
     network: str = "small"
     """small: convolutions one after another, no normalisation; residual: blocks with group normalisation, of widths
     that are multiples of 16 and depths of at least 1."""
-    epochs: float = 30.0
+    epochs: float = 20.0
     """How often each image is seen."""
     batch_size: int = 64
     """Images in a step."""
