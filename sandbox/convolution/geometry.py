@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import NamedTuple
 
-__all__ = ["SPATIAL", "Geometry", "each_axis", "geometry_of", "of_input_gradient", "of_weight_gradient", "output_size"]
+__all__ = ["Geometry", "each_axis", "geometry_of", "of_input_gradient", "of_weight_gradient", "output_size"]
 
 SPATIAL = {1: "W", 2: "HW", 3: "DHW"}  # letters of jax.lax for as many spatial axes
 Sizes = tuple[int, ...]

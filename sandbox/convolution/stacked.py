@@ -1,11 +1,12 @@
 """Several convolutions side by side, as one operation that differentiation and `vmap` turn into itself.
 
-y[r] = x[r] ∗ w[r]. Its two gradients are written with the same operation, on operands that are transposed into its one
-layout, and a `vmap` over inputs and kernels only adds to the stack. So whatever is asked of it, what is compiled is a
-plain convolution in the layout that a processor's fast kernels take: XLA on CPU would undo another layout outside a
-loop, and inside one falls back on a kernel 20 to 30 times slower; and of stacked kernels it makes one convolution with
-groups, several times slower than one after another. An operation with rules of its own, and not a `custom_jvp`, because
-the rule for `vmap` has to hold for the transposed operation too.
+y[r] = x[r] ∗ w[r]. Its gradient to x is the same operation, that to w its other form, which correlates x and ∂L/∂y by
+transposing both into the layout of the first; the gradients of that form are the first again; and a `vmap` over both
+operands only adds to the stack. So whatever is asked of it, what is compiled is a plain convolution in the layout that
+a processor's fast kernels take: XLA on CPU would undo another layout outside a loop, and inside one falls back on a
+kernel 20 to 30 times slower; and of stacked kernels it makes one convolution with groups, several times slower than one
+after another. An operation with rules of its own, and not a `custom_jvp`, because the rule for `vmap` has to hold for
+the transposed operation too.
 """
 
 import math
@@ -42,9 +43,7 @@ def stacked_conv(x: jax.Array, w: jax.Array, geometry: Geometry, precision: Any 
     >>> stacked_conv(two, jnp.ones((1, 2, 1, 1)), Geometry((1,), ((0, 0),), (1,), (1,))).ravel()
     Array([1., 3., 5.], dtype=float32)
     """
-    if precision is None:  # it is traced once more when it is lowered, and a caller's context is over by then
-        precision = jax.config.jax_default_matmul_precision  # pyright: ignore[reportAttributeAccessIssue]
-    return _conv_p.bind(*_varying_alike(x, w), geometry=geometry, precision=precision)
+    return _bind(x, w, geometry, precision, correlates=False)
 
 
 def input_gradient(dy: jax.Array, w: jax.Array, geometry: Geometry, input_size: tuple[int, ...],
@@ -82,10 +81,13 @@ def weight_gradient(x: jax.Array, dy: jax.Array, geometry: Geometry, kernel_size
     ...                 Geometry((1,), ((0, 0),), (1,), (1,)), (2,)).ravel()
     Array([1., 3.], dtype=float32)
     """
-    channels_as_rows = jnp.swapaxes(x, 1, -1)
-    dy_as_kernel = jnp.moveaxis(dy, 1, -2)
-    correlation = of_weight_gradient(geometry, x.shape[2:-1], kernel_size)
-    return jnp.moveaxis(stacked_conv(channels_as_rows, dy_as_kernel, correlation, precision), 1, -2)
+    return _bind(x, dy, of_weight_gradient(geometry, x.shape[2:-1], kernel_size), precision, correlates=True)
+
+
+def _bind(x, w, geometry, precision, correlates):
+    if precision is None:  # it is traced once more when it is lowered, and a caller's context is over by then
+        precision = jax.config.jax_default_matmul_precision  # pyright: ignore[reportAttributeAccessIssue]
+    return _conv_p.bind(*_varying_alike(x, w), geometry=geometry, precision=precision, correlates=correlates)
 
 
 def _varying_alike(x, w):
@@ -94,13 +96,16 @@ def _varying_alike(x, w):
     return [lax.pcast(one, tuple(sorted((own[0] | own[1]) - axes)), to="varying") for one, axes in zip((x, w), own)]
 
 
-def _one(x, w, *, geometry: Geometry, precision):
-    """One of the stack."""
+def _one(x, w, *, geometry: Geometry, precision, correlates):
+    """One of the stack. To correlate, the channels of x are the rows, its rows the channels, and w is ∂L/∂y."""
     spatial = SPATIAL[len(geometry.strides)]
-    return lax.conv_general_dilated(
+    if correlates:
+        x, w = jnp.swapaxes(x, 0, -1), jnp.moveaxis(w, 0, -2)
+    y = lax.conv_general_dilated(
         x, w, geometry.strides, geometry.padding, lhs_dilation=geometry.input_dilation,
         rhs_dilation=geometry.dilation, dimension_numbers=(f"N{spatial}C", f"{spatial}IO", f"N{spatial}C"),
         precision=precision)
+    return jnp.moveaxis(y, 0, -2) if correlates else y
 
 
 def _side_by_side(x, w, **how):
@@ -112,7 +117,8 @@ def _side_by_side(x, w, **how):
 
 def _one_by_one(x, w, **how):
     """One after another, each at the speed of one alone; where each has one channel, as sums of shifted products."""
-    if x.shape[0] > 1 and w.shape[-2:] == (1, 1) and math.prod(w.shape[1:-2]) <= MOST_TAPS:
+    depthwise = not how["correlates"] and x.shape[0] > 1 and w.shape[-2:] == (1, 1)
+    if depthwise and math.prod(w.shape[1:-2]) <= MOST_TAPS:
         return _by_taps(x, w, how["geometry"])
     if x.shape[0] > MOST_WRITTEN_OUT:
         return lax.map(lambda operands: _one(*operands, **how), (x, w))
@@ -131,27 +137,44 @@ def _by_taps(x, w, geometry: Geometry):
                  for tap, seen in seen_by_taps(x.astype(wide), geometry, w.shape[1:-2])).astype(x.dtype)
 
 
-def _batched(operands, axes, **how):
+def _batched(operands, axes, *, correlates, **how):
+    """Of x alone: more rows, or to correlate, more channels. Of w alone: more channels out. Of both: a higher stack."""
+    bind = partial(_bind, **how, correlates=correlates)
     (x, w), (of_x, of_w) = operands, axes
     if of_w is None:
-        x = jnp.moveaxis(x, of_x, 2)
-        y = stacked_conv(x.reshape(x.shape[0], x.shape[1] * x.shape[2], *x.shape[3:]), w, **how)
-        return y.reshape(*x.shape[:3], *y.shape[2:]), 2
+        axis = -2 if correlates else 1
+        return _parted(bind(_merged(jnp.moveaxis(x, of_x, axis), axis), w), axis, x.shape[of_x])
     if of_x is None:
-        w = jnp.moveaxis(w, of_w, -2)
-        y = stacked_conv(x, w.reshape(*w.shape[:-2], w.shape[-2] * w.shape[-1]), **how)
-        return y.reshape(*y.shape[:-1], *w.shape[-2:]), y.ndim - 1
-    x, w = jnp.moveaxis(x, of_x, 0), jnp.moveaxis(w, of_w, 0)
-    y = stacked_conv(*(one.reshape(one.shape[0] * one.shape[1], *one.shape[2:]) for one in (x, w)), **how)
-    return y.reshape(*x.shape[:2], *y.shape[1:]), 0
+        y = bind(x, _merged(jnp.moveaxis(w, of_w, -2), -2))
+        return _parted(y, -1, w.shape[of_w])
+    y = bind(*(_merged(jnp.moveaxis(one, axis, 0), 0) for one, axis in ((x, of_x), (w, of_w))))
+    return _parted(y, 0, x.shape[of_x])
 
 
-def _transposed_to_x(dy, x, w, *, geometry, precision):
-    return input_gradient(dy, w, geometry, x.aval.shape[2:-1], precision)
+def _merged(x, axis):
+    """An axis and the next as one."""
+    axis %= x.ndim
+    return x.reshape(*x.shape[:axis], x.shape[axis] * x.shape[axis + 1], *x.shape[axis + 2:])
 
 
-def _transposed_to_w(dy, x, w, *, geometry, precision):
-    return weight_gradient(x, dy, geometry, w.aval.shape[1:-2], precision)
+def _parted(x, axis, number):
+    """The inverse, with the place of the first of the two, of length `number`."""
+    axis %= x.ndim
+    return x.reshape(*x.shape[:axis], number, x.shape[axis] // number, *x.shape[axis + 1:]), axis
+
+
+def _transposed_to_x(cotangent, x, w, *, geometry, precision, correlates):
+    size = x.aval.shape[2:-1]
+    if correlates:
+        return input_gradient(w, cotangent, of_weight_gradient(geometry, size, w.shape[2:-1]), size, precision)
+    return input_gradient(cotangent, w, geometry, size, precision)
+
+
+def _transposed_to_w(cotangent, x, w, *, geometry, precision, correlates):
+    if correlates:
+        convolution = of_weight_gradient(geometry, x.shape[2:-1], w.aval.shape[2:-1])
+        return stacked_conv(x, cotangent, convolution, precision)
+    return weight_gradient(x, cotangent, geometry, w.aval.shape[1:-2], precision)
 
 
 _conv_p = Primitive("stacked_conv")

@@ -11,7 +11,7 @@ from jax import export, lax
 from jax.sharding import PartitionSpec as P
 
 from sandbox import sharding
-from sandbox.convolution import conv
+from sandbox.convolution import conv, derivatives
 from tests.sandbox.convolution.problems import (
     DEPTHWISE,
     GROUPED,
@@ -224,3 +224,21 @@ def test_divided_batches_of_several_seeds_are_only_summed_over_devices():
     step = jax.jit(jax.grad(lambda w, x: jnp.sum(jax.vmap(conv)(x, w) ** 2)))
     text = step.lower(w, x).compile().as_text()
     assert "all-reduce" in text and "all-gather" not in text
+
+
+@pytest.mark.parametrize("name", [GROUPED, ONE_AXIS])
+@pytest.mark.parametrize("axes", [(0, None), (None, 0), (0, 0), (-1, 1), (None, -1), (2, None)])
+def test_the_weight_gradient_under_vmap_is_itself_and_so_are_its_own_gradients(name, axes):
+    """Of inputs alone, of gradients at the output alone, of both, on any axis."""
+    x, w, _, _, dy, how, _ = PROBLEMS[name]
+
+    def of_one(x, dy):
+        value, pull_back = jax.vjp(lambda x, dy: derivatives.weight_grad(
+            x, dy, kernel_size=w.shape[:-2], **how), x, dy)
+        return value, pull_back(w)
+
+    every = [(one, 2 * one, -one) if axis is not None else (one,) * 3 for one, axis in zip((x, dy), axes)]
+    stacked = [one if axis is None else np.stack(three, axis) for one, three, axis in zip((x, dy), every, axes)]
+    together = jax.jit(jax.vmap(of_one, axes))(*stacked)
+    for number, one in enumerate(zip(*every)):
+        assert_equal(jax.tree.map(lambda leaf, number=number: leaf[number], together), jax.jit(of_one)(*one))
