@@ -167,10 +167,10 @@ def run(config: Config = Config()) -> Result:
                        chunk_steps=max(1, num_steps // 100), labels=[f"seed {seed}" for seed in seeds],
                        runs="map" if jax.default_backend() == "cpu" else "vmap").state.average
         mirrored = flip_rate(config, task) > 0
-        judged = begin(work, "judge", partial(report.judge, model.apply, scale=task.scale, mirrored=mirrored), params,
-                       task.judged)
+        judge = partial(report.judge, model.apply, scale=task.scale, mirrored=mirrored)
+        log_p = np.asarray(begin(work, "judge", judge, params, task.judged))
         name = "val" if task.held_out else "test"
-        reached = report.metrics(judged, task.judged, name)
+        reached = report.metrics(log_p, task.judged, name)
         lines = metrics.read(work.directory, "learn")
         published = REFERENCE.get((config.dataset, config.network))
         first = jax.tree.map(lambda leaf: leaf[0], params)
@@ -182,9 +182,9 @@ def run(config: Config = Config()) -> Result:
             drawn={"learning": figures.learning(lines, reached[f"{name}_accuracy"], name),
                    "filters": figures.filters(classifier),
                    "weight_gradient": figures.weight_gradient(classifier, task.judged),
-                   "confusion": figures.confusion(report.confusion(judged, task.judged), task.class_names),
+                   "confusion": figures.confusion(report.confusion(log_p[0], task.judged), task.class_names),
                    "saliency": figures.saliency(classifier, task.judged),
-                   "mistakes": figures.worst_mistakes(classifier, task.judged, np.asarray(judged.log_p[0]))},
+                   "mistakes": figures.worst_mistakes(classifier, task.judged, log_p[0])},
             learned={"params": first, "mean": task.scale.mean, "std": task.scale.std,
                      "of_problem": np.array([task.scale.max_pixel, mirrored, *task.train.images.shape[1:]]),
                      "class_names": np.frombuffer(json.dumps(task.class_names).encode(), np.uint8)},

@@ -55,7 +55,7 @@ def filters(classifier: ImageClassifier) -> Figure:
 def weight_gradient(classifier: ImageClassifier, part: Part) -> Figure:
     """An image, the gradient at the output of the first convolution, their cross-correlation, and the gradient of the
     kernel by autodiff, which is its middle; of the image that is understood least."""
-    row = int(np.argmin(_p_of_label(classifier, part, range(min(200, len(part.labels))))))
+    row = int(np.argmin(_p_of_label(classifier, part, min(200, len(part.labels)))))
     x, at_output, by_autodiff = classifier.back_through_stem(np.asarray(part.images[row]), int(part.labels[row]))
     filter_ = int(np.abs(by_autodiff).sum(axis=(0, 1, 2)).argmax())
     size = by_autodiff.shape[0]
@@ -151,9 +151,10 @@ def worst_mistakes(classifier: ImageClassifier, part: Part, log_p: np.ndarray) -
         return figure
 
 
-def _p_of_label(classifier: ImageClassifier, part: Part, rows: range) -> np.ndarray:
-    p = classifier.probabilities(np.asarray(part.images[:len(rows)]))
-    return p[np.arange(len(rows)), np.asarray(part.labels[:len(rows)])]
+def _p_of_label(classifier: ImageClassifier, part: Part, num_images: int) -> np.ndarray:
+    """Of the first images of a part."""
+    p = classifier.probabilities(np.asarray(part.images[:num_images]))
+    return p[np.arange(num_images), np.asarray(part.labels[:num_images])]
 
 
 def _show(axes, image: np.ndarray, max_pixel: int) -> None:
