@@ -1,9 +1,15 @@
 """Experiments as real processes, the one under tests/experiments/extra among them."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import jax
+
+from experiments.runner import cli
 
 ROOT = Path(__file__).parents[2]
 MAIN = f"""
@@ -15,12 +21,15 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def start(*arguments, cwd, limit=""):
+def start(*arguments, cwd, limit="", keep_compiled=False):
     """A process that runs `python -m experiments` with these arguments in this directory.
 
     limit: a shell command before it, as in "ulimit -f 4".
+    keep_compiled: whether later processes may load what this one compiles. Not if it may be killed, or be short of
+      disk: jax would leave half a file, and warn in every process that reads it.
     """
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "COLUMNS": "100"}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "COLUMNS": "100",
+           "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0" if keep_compiled else "inf"}
     python = [sys.executable, "-W", "error::UserWarning", "-c", MAIN, *map(str, arguments)]
     return subprocess.Popen(["sh", "-c", f'{limit or "true"}; exec "$@"', "sh", *python], cwd=cwd, env=env, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -28,6 +37,18 @@ def start(*arguments, cwd, limit=""):
 
 def run(*arguments, cwd, limit=""):
     """The same, waited for: (exit status, standard output, standard error)."""
-    process = start(*arguments, cwd=cwd, limit=limit)
+    process = start(*arguments, cwd=cwd, limit=limit, keep_compiled=not limit)
     out, err = process.communicate(timeout=300)
     return process.returncode, out, err
+
+
+def call(*arguments, cwd):
+    """The same within this process, which has imported everything already: for what is refused before it runs.
+
+    Not with --mesh, which says how many devices a process has.
+    """
+    jax.devices()  # counted now, so that a mesh here is refused instead of taking devices from later tests
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.main([str(argument) for argument in arguments])
+    return code, out.getvalue(), err.getvalue()

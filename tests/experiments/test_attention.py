@@ -82,7 +82,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(finished, song, tmp
         time.sleep(0.05)
     process.kill()
     process.communicate()
-    code, _, err = command.run("attention", "--resume", "run", cwd=tmp_path)
+    code, _, err = command.run("attention", "--resume", "run", "--checkpoint-seconds", 60, cwd=tmp_path)
     assert code == 0, err
     never, twice = (json.loads((where / "summary.json").read_text())
                     for where in (finished[0], tmp_path / "run"))
@@ -129,7 +129,7 @@ def test_wrong_flags_are_refused(flags, words):
 def test_texts_and_prompts_that_cannot_be_are_refused(flags, content, words, tmp_path):
     if content is not None:
         (tmp_path / "own.txt").write_bytes(content)
-    code, _, err = command.run("attention", *SMALL, *flags, cwd=tmp_path)
+    code, _, err = command.call("attention", *SMALL, *flags, cwd=tmp_path)
     assert code == 2 and words in err and "Traceback" not in err
     assert not (tmp_path / "runs").exists(), "refused before anything is written"
 

@@ -65,7 +65,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(finished, tmp_path)
         time.sleep(0.05)
     process.kill()
     process.communicate()
-    code, _, err = command.run("kalman", "--resume", "run", cwd=tmp_path)
+    code, _, err = command.run("kalman", "--resume", "run", "--checkpoint-seconds", 60, cwd=tmp_path)
     assert code == 0, err
     never, twice = (json.loads((where / "summary.json").read_text())["metrics"]
                     for where in (finished[0], tmp_path / "run"))
@@ -90,7 +90,7 @@ def test_beacons_read_long_and_it_finds_out(tmp_path):
     (("--dataset", "plaza"), "--dataset must be embedded, lidar-radar or range-beacons, got 'plaza'"),
 ])
 def test_wrong_flags_are_refused(flags, words, tmp_path):
-    code, _, err = command.run("kalman", *flags, cwd=tmp_path)
+    code, _, err = command.call("kalman", *flags, cwd=tmp_path)
     assert code == 2 and words in err and "Traceback" not in err
 
 

@@ -61,7 +61,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(finished, tmp_path)
         time.sleep(0.05)
     process.kill()
     process.communicate()
-    code, _, err = command.run("matrix_factorization", "--resume", "run", cwd=tmp_path)
+    code, _, err = command.run("matrix_factorization", "--resume", "run", "--checkpoint-seconds", 60, cwd=tmp_path)
     assert code == 0, err
     never, twice = (json.loads((where / "summary.json").read_text())["metrics"]
                     for where in (directory, tmp_path / "run"))
@@ -77,7 +77,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(finished, tmp_path)
     (("--dataset", "absent.csv"), "--dataset absent.csv: No such file"),
 ])
 def test_wrong_flags_are_refused(flags, words, tmp_path):
-    code, _, err = command.run("matrix_factorization", *flags, cwd=tmp_path)
+    code, _, err = command.call("matrix_factorization", *flags, cwd=tmp_path)
     assert code == 2 and words in err and "Traceback" not in err
 
 
@@ -98,6 +98,6 @@ def test_ratings_of_ones_own(tmp_path):
     with pytest.raises(UserError, match="the data have changed"):
         experiments.load(latest)
     mine.write_text("\n".join(lines[:5]) + "\n")
-    code, _, err = command.run(*SHORT, "--dataset", mine, cwd=tmp_path)
+    code, _, err = command.call(*SHORT, "--dataset", mine, cwd=tmp_path)
     assert code == 2 and "at least 10 ratings are needed" in err
     assert len(list(latest.parent.iterdir())) == 2, "what is refused leaves no run behind"

@@ -1,5 +1,6 @@
 """What every public loss of every application keeps; each application lists its cases in cases.py."""
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -42,6 +43,9 @@ def value_and_grad(case, params, batch):
     return value, aux, gradient
 
 
+COMPILED = {id(case): jax.jit(functools.partial(value_and_grad, case)) for case in CASES}  # once for all tests
+
+
 def assert_close(left, right):
     chex.assert_trees_all_equal_shapes_and_dtypes(left, right)
     for one, other in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
@@ -74,7 +78,7 @@ def test_value_is_a_scalar_and_aux_has_named_fields(case):
 @every_loss
 def test_eager_jit_and_vmap_agree(case):
     eager = value_and_grad(case, case.params, case.batch)
-    jitted = jax.jit(lambda params, batch: value_and_grad(case, params, batch))
+    jitted = COMPILED[id(case)]
     assert_close(eager, jitted(case.params, case.batch))
     twice = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), (case.params, case.batch))
     batched = jax.jit(jax.vmap(lambda params, batch: value_and_grad(case, params, batch)))(*twice)
@@ -97,9 +101,8 @@ def test_two_steps_take_one_trace(case):
 
 @every_loss
 def test_gradients_are_finite_at_extreme_inputs(case):
-    jitted = jax.jit(lambda params, batch: value_and_grad(case, params, batch))
     for params, batch in case.extremes:
-        value, _, gradient = jitted(params, batch)
+        value, _, gradient = COMPILED[id(case)](params, batch)
         chex.assert_tree_all_finite((value, gradient))
 
 
@@ -114,6 +117,5 @@ def test_every_line_under_raises_raises(case):
 
 @every_loss
 def test_gradient_lowers_for_cpu_cuda_and_tpu(case):
-    function = jax.jit(lambda params, batch: value_and_grad(case, params, batch))
-    exported = export.export(function, platforms=("cpu", "cuda", "tpu"))(case.params, case.batch)
+    exported = export.export(COMPILED[id(case)], platforms=("cpu", "cuda", "tpu"))(case.params, case.batch)
     assert exported.platforms == ("cpu", "cuda", "tpu")
