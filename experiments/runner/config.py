@@ -39,6 +39,11 @@ class RunConfig:
     checkpoint_seconds: float = 10.0
     """Least time between two checkpoints; one is always written at the end of each stage."""
 
+    @property
+    def subject(self) -> str:
+        """What is learned from, as titles say it."""
+        return self.dataset
+
     def __post_init__(self):
         require(self.seeds >= 1, "--seeds", "at least 1", self.seeds)
         require(0 <= self.seed < 2**32, "--seed", "0 to 2³² − 1", self.seed)
@@ -87,9 +92,8 @@ def from_json(config_type: type[RunConfig], values: dict[str, Any]) -> RunConfig
     if set(values) != set(fields):
         unlike = ", ".join(sorted(set(values) ^ set(fields)))
         raise UserError(f"this run was made by another version of the experiment, which differs in: {unlike}")
-    paths = {"data_dir", "out", "resume"}
     return config_type(**{
-        name: Path(value) if name in paths and value is not None
+        name: Path(value) if fields[name].type in (Path, Path | None) and value is not None
         else tuple(value) if isinstance(value, list) else value
         for name, value in values.items()})
 

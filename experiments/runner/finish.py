@@ -38,7 +38,7 @@ def finish(run: Run, *, metrics: Mapping[str, Sequence[float]], reference: Mappi
                      for failure in run.failures)
     devices = json.loads((run.directory / "manifest.json").read_text())["devices"]
     seeds = range(config.seed, config.seed + config.seeds)
-    summary = summarise(run.name, config.preset, config.dataset, seeds, metrics, total_seconds(run), devices, reference)
+    summary = summarise(run.name, config.preset, config.subject, seeds, metrics, total_seconds(run), devices, reference)
     files.write_json(run.directory / "summary.json", {**summary, "failures": failures, "sample": sample})
     directory.point_latest(run.directory)
     return Result(config, summary, run.directory, paths, model, failures, sample)

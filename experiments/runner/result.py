@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import html
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,8 @@ def _title(summary: dict[str, Any]) -> str:
 
 
 def _value(metric: dict[str, Any]) -> str:
+    if metric["mean"] is None or not math.isfinite(metric["mean"]):  # null where it was read from JSON
+        return "not finite"
     half = f" ± {metric['ci95']:.4f}" if metric["ci95"] is not None else ""
     return _number(metric["mean"]) + half
 

@@ -68,7 +68,7 @@ def start(name: str, config: RunConfig, data: str = "") -> Iterator[Run]:
         files.remove_leftovers(directory)
         run = Run(name, config, directory, _mesh(config.mesh))
         device = jax.devices()[0]
-        say(f"{name}, preset {config.preset}, {config.dataset}, on {jax.device_count()} x {device.device_kind} "
+        say(f"{name}, preset {config.preset}, {config.subject}, on {jax.device_count()} x {device.device_kind} "
             f"({device.platform})" + ("" if config.resume is None else f"; going on with {directory}"))
         with _stop_later(run), _profile(run):
             yield run

@@ -32,7 +32,8 @@ def over_seeds(per_seed: Sequence[float]) -> dict[str, Any]:
     count = len(values)
     half = None
     if count > 1:
-        half = float(stdtrit(count - 1, 0.975) * values.std(ddof=1) / math.sqrt(count))
+        spread = values.std(ddof=1) if np.isfinite(values).all() else math.nan
+        half = float(stdtrit(count - 1, 0.975) * spread / math.sqrt(count))
     return {"mean": float(values.mean()), "ci95": half, "per_seed": values.tolist()}
 
 
