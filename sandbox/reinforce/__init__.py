@@ -1,0 +1,43 @@
+"""Policy gradients: the log-derivative trick and what makes it work, with environments to try it on."""
+
+from sandbox.reinforce import derivatives, exact
+from sandbox.reinforce.acrobot import ACROBOT
+from sandbox.reinforce.actor_critic import ActorCritic, Learner, actor_critic_step, init_learner
+from sandbox.reinforce.bandit import BANDIT, bandit_of
+from sandbox.reinforce.baselines import batch_mean, leave_one_out, no_baseline, optimal_constant
+from sandbox.reinforce.cartpole import CARTPOLE
+from sandbox.reinforce.distributions import CATEGORICAL, GAUSSIAN, Distribution, Gaussian
+from sandbox.reinforce.environment import Box, Discrete, Environment, EnvironmentState, Outcome, check_actions
+from sandbox.reinforce.environments import ENVIRONMENTS, environment_named
+from sandbox.reinforce.grid import GRID, grid_world
+from sandbox.reinforce.losses import (
+    Decisions,
+    PolicyAux,
+    Returns,
+    ValueAux,
+    check_decisions,
+    clipped_policy_gradient,
+    policy_gradient,
+    value_error,
+)
+from sandbox.reinforce.monte_carlo import EpisodicLearner, init_episodic, monte_carlo_step
+from sandbox.reinforce.mountain_car import MOUNTAIN_CAR
+from sandbox.reinforce.networks import CategoricalPolicy, GaussianPolicy, StateValue, policy_for
+from sandbox.reinforce.pendulum import PENDULUM
+from sandbox.reinforce.regulator import REGULATOR, LinearQuadratic, linear_gaussian_return, regulator_of
+from sandbox.reinforce.returns import advantages, discounted_returns, full_returns, lambda_returns
+from sandbox.reinforce.rollout import Steps, UnderWay, acting_by, begin, play_episodes, unroll
+from sandbox.reinforce.tabular import MDP, check_mdp, environment_of, expected_return
+
+__all__ = [
+    "ACROBOT", "BANDIT", "CARTPOLE", "CATEGORICAL", "ENVIRONMENTS", "GAUSSIAN", "GRID", "MDP", "MOUNTAIN_CAR",
+    "PENDULUM", "REGULATOR", "ActorCritic", "Box", "CategoricalPolicy", "Decisions", "Discrete", "Distribution",
+    "Environment", "EnvironmentState", "EpisodicLearner", "Gaussian", "GaussianPolicy", "Learner",
+    "LinearQuadratic", "Outcome", "PolicyAux", "Returns", "StateValue", "Steps", "UnderWay", "ValueAux",
+    "acting_by", "actor_critic_step", "advantages", "bandit_of", "batch_mean", "begin", "check_actions",
+    "check_decisions", "check_mdp", "clipped_policy_gradient", "derivatives", "discounted_returns",
+    "environment_named", "environment_of", "exact", "expected_return", "full_returns", "grid_world",
+    "init_episodic", "init_learner", "lambda_returns", "leave_one_out", "linear_gaussian_return",
+    "monte_carlo_step", "no_baseline", "optimal_constant", "play_episodes", "policy_for", "policy_gradient",
+    "regulator_of", "unroll", "value_error",
+]
