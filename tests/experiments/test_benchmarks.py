@@ -6,7 +6,17 @@ import sys
 import numpy as np
 import pytest
 
-from experiments.benchmarks import attention, attention_ours, convolution, convolution_ours, kalman, kalman_ours, tracks
+from experiments.benchmarks import (
+    attention,
+    attention_ours,
+    convolution,
+    convolution_ours,
+    kalman,
+    kalman_ours,
+    reinforce,
+    reinforce_ours,
+    tracks,
+)
 from experiments.benchmarks import matrix_factorization as bench
 from experiments.benchmarks.pairs import zipf_pairs
 
@@ -34,7 +44,7 @@ def test_tables_set_both_sides_against_each_other():
     assert cells == [["0.9000", "3.000", "8.000"], ["0.9500", "3.000", "6.000"], ["", "1.0 x", "0.8 x"]]
 
 
-@pytest.mark.parametrize("name", ["matrix_factorization", "kalman", "attention", "convolution"])
+@pytest.mark.parametrize("name", ["matrix_factorization", "kalman", "attention", "convolution", "reinforce"])
 def test_a_misspelt_flag_is_refused(name):
     command = [sys.executable, "-m", f"experiments.benchmarks.{name}", "--sweps", "3"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -217,6 +227,38 @@ def test_convolutions_that_differ_are_not_compared():
     with pytest.raises(ValueError, match="in y, dx, dw, pooling they are 2e-06 apart"):
         convolution.require_agreement({"convolutions": {"y": 1e-16, "dx": 2e-6, "dw": 1e-15, "pooling": 0.0},
                                        "oracle": same})
+
+
+@pytest.mark.slow
+def test_our_agents_learn_without_the_peers(capsys):
+    assert set(reinforce.WAYS) == set(reinforce_ours.WAYS)
+    ways = ("learned baseline, one update", "whole episodes")
+    config = reinforce.Config(peers_python=None, ways=ways, seeds=2, devices=2, hidden_sizes=(4,), chunk_steps=1,
+                              repeats=2)
+    reports = reinforce.main(config)["ours"]
+    assert list(reports) == list(ways) and all(set(report) == {1, 2} for report in reports.values())
+    for agents in (1, 2):
+        assert reports[ways[0]][agents]["steps"] == [agents * 256] * 2
+        assert all(agents * 10 * 8 <= steps < agents * 10 * 200 for steps in reports[ways[1]][agents]["steps"])
+    assert all(len(report["seconds"]) == 2 and min(report["seconds"]) > 0 and 5 < report["mean_return"] < 200
+               for of_way in reports.values() for report in of_way.values())
+    assert "whole episodes" in capsys.readouterr().out
+
+
+def test_learning_table_sets_every_way_against_both_loops():
+    side = {"compile_seconds": 2.0, "mean_return": 99.6, "jax": "0.0.1", "device": "cpu"}
+    ours = {way: {1: side | {"steps": [10, 10, 40], "seconds": [1.0, 2.0, 1.0]},
+                  64: side | {"steps": [3000] * 3, "seconds": [1.0, 2.0, 3.0]}} for way in reinforce.WAYS}
+    peers = {way: {"seconds": seconds, "mean_return": 50.0, "torch": "2"}
+             for way, seconds in (("step by step", [0.1]), ("at once", [0.05, 0.02, 0.01]))}
+    table = reinforce.table({"ours": ours, "peers": peers}, reinforce.Config())
+    rows = list(zip(*(column.cells for column in table.columns)))
+    assert rows[0] == ("learned baseline", "1", "10", "5, 40", "1.0 x", "0.2 x", "2.0", "100")
+    assert rows[1] == ("learned baseline", "64", "1,500", "1,000, 3,000", "150.0 x", "30.0 x", "2.0", "100")
+    assert rows[-1] == ("PyTorch, at once", "1", "50", "20, 100", "5.0 x", "1.0 x", "-", "50")
+    assert "PyTorch 2" in str(table.title)
+    alone = reinforce.table({"ours": ours, "peers": {}}, reinforce.Config(devices=2))
+    assert len(alone.columns) == 6 and alone.row_count == 6 and "on cpu 2 times" in str(alone.title)
 
 
 def test_simulated_tracks_follow_their_own_equations():
