@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("matrix_factorization", "kalman", "attention", "convolution")
+BENCHMARKS = ("matrix_factorization", "kalman", "attention", "convolution", "reinforce")
 
 
 def main(arguments: list[str]) -> int:
