@@ -13,25 +13,25 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 import experiments
 from experiments.acting import figures, in_gymnasium, report, variance
 from experiments.acting.agent import Agent, agent_for, environment_of, revived
-from experiments.acting.recipes import Recipe, recipe_for
+from experiments.acting.learners import BASELINES, Plain, learned_baseline, reinforce_proper
+from experiments.acting.recipes import recipe_for
 from experiments.acting.watched import Watched, watched
 from experiments.runner import metrics
 from experiments.runner.config import RunConfig, require
 from experiments.runner.errors import UserError
 from experiments.runner.finish import finish
-from experiments.runner.loop import begin, train
+from experiments.runner.loop import begin, spending, train
 from experiments.runner.result import Result
-from experiments.runner.run import Run, start
-from sandbox import reinforce, sharding
-from sandbox.reinforce import EpisodicLearner
+from experiments.runner.run import Run, parse_mesh, start
+from sandbox import sharding
 
 NAME = "reinforce"
 GYMNASIUM = "gymnasium:"
+JUDGED = 2**31  # folded into a seed's key: of the episodes that its agent is judged by
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Config(RunConfig):
     seeds: int = 8
     """How many independent agents, trained together; each result is given for all of them."""
     steps: int | None = None
-    """Of the environment, for each agent. This and the following eight, without it: what becomes the environment."""
+    """Of the environment, for each agent. Where this or another flag is None, it is what suits the environment: see
+    experiments/acting/recipes.py."""
     learning_rate: float | None = None
     """Adam's, of policy and value; it falls to 0 along a line."""
     discount: float | None = None
@@ -99,10 +100,12 @@ class Config(RunConfig):
         for flag in ("discount", "trace", "plain_discount"):
             value = getattr(self, flag)
             require(value is None or 0 <= value <= 1, f"--{flag.replace('_', '-')}", "in [0, 1]", value)
-        for flag in ("learning_rate", "reward_scale", "entropy_weight", "plain_learning_rate"):
+        for flag in ("learning_rate", "entropy_weight", "plain_learning_rate"):
             value = getattr(self, flag)
             require(value is None or 0 <= value < math.inf, f"--{flag.replace('_', '-')}", "0 or more, and finite",
                     value)
+        require(self.reward_scale is None or 0 < self.reward_scale < math.inf, "--reward-scale", "above 0, and finite",
+                self.reward_scale)
         require(self.clip > 0, "--clip", "above 0", self.clip)
         require(all(width >= 1 for width in self.widths), "--widths", "each at least 1", self.widths)
         recipe = recipe_for(self)
@@ -121,11 +124,9 @@ class Config(RunConfig):
         return self.env
 
 
-BASELINES = {"leave-one-out": reinforce.leave_one_out, "constant": reinforce.batch_mean,
-             "none": reinforce.no_baseline}
 PRESETS = {
     "quick": {},
-    "full": {"seeds": 64, "plain_steps": 500_000, "plain_batches": 160, "evaluate_in_gym": True},
+    "full": {"seeds": 64, "plain_steps": 500_000, "plain_batches": 160},
     "gpu": {"seeds": 256, "plain_steps": 0},
 }
 
@@ -135,102 +136,70 @@ def run(config: Config = Config()) -> Result:
     if config.env.startswith(GYMNASIUM):
         return act_in_gymnasium(config)
     environment, recipe = environment_of(config.env), recipe_for(config)
+    require_mesh(config)
     if config.evaluate_in_gym:
         in_gymnasium.require_matching(environment.name, environment)
+    agent = agent_for(environment, config.widths, recipe.reward_scale)
+    learning = learned_baseline(agent, recipe, normalise=config.normalise, clip=config.clip,
+                                entropy_weight=config.entropy_weight)
+    early = learning.num_steps // 10
+    plain = Plain(config.plain_steps, config.plain_batches, config.plain_episodes, config.plain_learning_rate,
+                  config.plain_baseline, config.plain_discount)
     seeds = range(config.seed, config.seed + config.seeds)
-    labels = [f"seed {seed}" for seed in seeds]
-    agent = agent_for(environment, config.widths)
+    keys, labels = jnp.stack([jax.random.key(seed) for seed in seeds]), [f"seed {seed}" for seed in seeds]
     with start(NAME, config) as work:
-        keys = jnp.stack([jax.random.key(seed) for seed in seeds])
-        solved = solve(work, config, recipe, agent, keys, labels)
-        plain = solve_plainly(work, config, agent, keys, labels) if config.plain_steps else None
-        agent, judge = agent.with_params(solved.learner.params), partial(agent.judge, episodes=config.episodes)
-        lines = {"solve": report.curves(metrics.read(work.directory, "solve"), recipe.batch_steps)}
-        returns = {"": np.asarray(begin(work, "judge", judge, agent.params.policy))}
-        if plain is not None:
-            lines["plain"] = report.curves(metrics.read(work.directory, "plain"))
-            returns["_plain"] = np.asarray(begin(work, "judge", judge, plain.params))
+        states = placed(work, begin(work, "solve", jax.vmap(lambda key: with_early(learning.initial(key))), keys))
+        solved = train(work, "solve", watched(learning.step, at=early), states, num_steps=learning.num_steps,
+                       chunk_steps=max(1, learning.num_steps // 100), labels=labels).state
+        agent = agent.with_params(solved.learner.params)
+        judge = partial(begin, work, "judge", partial(agent.judge, episodes=config.episodes))
+        to_judge = jax.vmap(lambda key: jax.random.fold_in(key, JUDGED))(keys)
+        curves = {"solve": report.curves(metrics.read(work.directory, "solve"), recipe.batch_steps)}
+        returns = {"solve": np.asarray(judge(agent.params.policy, to_judge))}
+        if config.plain_steps:
+            proper = reinforce_proper(agent, plain, entropy_weight=config.entropy_weight)
+            states = placed(work, begin(work, "plain", jax.vmap(proper.initial), keys))
+            params = train(work, "plain", proper.step, states, num_steps=proper.num_steps, chunk_steps=1,
+                           labels=labels).state.params
+            curves["plain"] = report.curves(metrics.read(work.directory, "plain"))
+            returns["plain"] = np.asarray(judge(params, to_judge))
         if config.evaluate_in_gym:
-            returns["gym"] = agent.play_in_gymnasium(environment.name, config.episodes, config.seed)
-        early = jax.tree.map(lambda leaf: leaf[0], solved.early)
-        noise = begin(work, "variance", partial(variance.by_baseline, agent, recipe), early)
+            with spending(work, "gymnasium"):
+                returns["gymnasium"] = agent.play_in_gymnasium(environment.name, config.episodes, config.seed)
+        noise = np.asarray(begin(work, "variance", partial(variance.by_baseline, agent, discount=recipe.discount),
+                                 jax.tree.map(lambda leaf: leaf[0], solved.early)))
         return finish(
             work,
-            metrics=report.metrics(environment, returns, lines),
-            reference=report.REFERENCE.get(environment.name, {}),
-            drawn={"learning": figures.learning(lines, environment),
-                   "variance": figures.variance(np.asarray(noise), recipe.steps // 10),
+            metrics=report.metrics(environment, returns, curves),
+            reference=report.reference(environment.name),
+            drawn={"learning": figures.learning(curves, environment),
+                   "variance": figures.variance(noise, early * recipe.batch_steps),
                    **figures.phase_plane(agent), "episode": figures.filmstrip(agent)},
             learned=agent.learned(),
             model=agent,
-            sample=f"{config.seeds} agents of {agent.num_parameters:,} parameters, {recipe.steps:,} steps of "
-                   f"{environment.name} each, judged on {config.episodes} episodes of their likeliest actions.\n",
+            sample=f"{config.seeds} agents of {agent.num_parameters:,} parameters, "
+                   f"{learning.num_steps * recipe.batch_steps:,} steps of {environment.name} each, judged on "
+                   f"{config.episodes} episodes of their likeliest actions.\n{report.of_variance(noise)}\n",
         )
-
-
-def solve(work: Run, config: Config, recipe: Recipe, agent: Agent, keys: jax.Array, labels: list[str]) -> Watched:
-    """The policy gradient with a learned baseline, every agent at once."""
-    num_batches = recipe.steps // recipe.batch_steps
-    num_updates = num_batches * recipe.passes * recipe.minibatches
-    optimizer = optax.adam(optax.linear_schedule(recipe.learning_rate, 0.0, num_updates), eps=1e-5)
-    step = reinforce.actor_critic_step(
-        agent.environment, agent.apply, agent.distribution, optimizer,
-        num_steps=recipe.unroll, discount=recipe.discount, trace=recipe.trace, reward_scale=recipe.reward_scale,
-        normalise=config.normalise, passes=recipe.passes, minibatches=recipe.minibatches, clip=config.clip,
-        entropy_weight=config.entropy_weight)
-
-    def initial(key: jax.Array) -> Watched:
-        to_draw, to_learn = jax.random.split(key)
-        params = agent.init(to_draw)
-        return Watched(reinforce.init_learner(to_learn, params, optimizer, agent.environment,
-                                              num_environments=recipe.environments), jax.tree.map(jnp.copy, params))
-
-    states = placed(work, begin(work, "solve", jax.vmap(initial), keys))
-    return train(work, "solve", watched(step, at=num_batches // 10), states, num_steps=num_batches,
-                 chunk_steps=max(1, num_batches // 100), labels=labels).state
-
-
-def solve_plainly(work: Run, config: Config, agent: Agent, keys: jax.Array, labels: list[str]) -> EpisodicLearner:
-    """REINFORCE proper, every agent at once."""
-    optimizer = optax.adam(config.plain_learning_rate, eps=1e-5)
-    step = reinforce.monte_carlo_step(
-        agent.environment, agent.apply.policy, agent.distribution, optimizer,
-        num_episodes=config.plain_episodes, max_steps=config.plain_steps,
-        baseline=BASELINES[config.plain_baseline], discount=config.plain_discount, entropy_weight=config.entropy_weight)
-
-    def initial(key: jax.Array) -> EpisodicLearner:
-        to_draw, to_learn = jax.random.split(key)
-        return reinforce.init_episodic(to_learn, agent.init(to_draw).policy, optimizer)
-
-    states = placed(work, begin(work, "plain", jax.vmap(initial), keys))
-    return train(work, "plain", step, states, num_steps=config.plain_batches,
-                 chunk_steps=max(1, config.plain_batches // 40), labels=labels).state
-
-
-def placed(work: Run, states: Any) -> Any:
-    """Agents divided over the mesh, if there is one."""
-    if work.mesh is None:
-        return states
-    devices = work.mesh.shape.get("data", 0)
-    require(devices > 0, "--mesh", "of an axis called data", work.config.mesh)
-    require(work.config.seeds % devices == 0, "--seeds", f"a multiple of data={devices}", work.config.seeds)
-    return sharding.place_batch(work.mesh, states)
 
 
 def act_in_gymnasium(config: Config) -> Result:
     """Let the agents of a finished run act in an environment of gymnasium; nothing is learned."""
     name = config.env.removeprefix(GYMNASIUM)
-    agent = experiments.load(config.agent).model
+    learned = experiments.load(config.agent)
+    agent = learned.model
     if not isinstance(agent, Agent):
         raise UserError(f"--agent must be a finished run of {NAME}, got one of another experiment, {config.agent}")
+    require(config.mesh is None, "--mesh", "left out where nothing is learned", config.mesh)
     in_gymnasium.require_matching(name, agent.environment)
-    config = dataclasses.replace(config, seed=0, seeds=agent.num)
+    config = dataclasses.replace(config, seed=learned.config.seed, seeds=agent.num)
     with start(NAME, config, str(config.agent.resolve())) as work:
-        returns = agent.play_in_gymnasium(name, config.episodes, config.seed)
+        with spending(work, "gymnasium"):
+            returns = agent.play_in_gymnasium(name, config.episodes, config.seed)
         return finish(
             work,
-            metrics=report.metrics(agent.environment, {"gym": returns}, {}),
-            reference=report.REFERENCE.get(agent.environment.name, {}),
+            metrics=report.metrics(agent.environment, {"gymnasium": returns}, {}),
+            reference=report.reference(name),
             drawn={"returns": figures.returns(returns, name)},
             learned=agent.learned(),
             model=agent,
@@ -241,3 +210,21 @@ def act_in_gymnasium(config: Config) -> Result:
 def revive(config: Config, learned: dict[str, Any]) -> Agent:
     """The agents of a finished run, from what they learned."""
     return revived(learned)
+
+
+def with_early(learner: Any) -> Watched:
+    """A learner at its beginning, which is all there is to look back to."""
+    return Watched(learner, jax.tree.map(jnp.copy, learner.params))
+
+
+def require_mesh(config: Config) -> None:
+    """Refuse a mesh over which the agents cannot be divided."""
+    if config.mesh is not None:
+        devices = parse_mesh(config.mesh).get("data", 0)
+        require(devices > 0, "--mesh", "of an axis called data", config.mesh)
+        require(config.seeds % devices == 0, "--seeds", f"a multiple of data={devices}", config.seeds)
+
+
+def placed(work: Run, states: Any) -> Any:
+    """Agents divided over the mesh, if there is one."""
+    return states if work.mesh is None else sharding.place_batch(work.mesh, states)

@@ -12,6 +12,7 @@ import numpy as np
 
 from experiments.acting import in_gymnasium
 from experiments.runner.errors import UserError
+from experiments.runner.progress import bar
 from sandbox import reinforce
 from sandbox.reinforce import ActorCritic, Distribution, Environment, Steps
 
@@ -19,12 +20,14 @@ from sandbox.reinforce import ActorCritic, Distribution, Environment, Steps
 @dataclasses.dataclass(frozen=True)
 class Agent:
     """K agents of one kind for an environment. policy, value: their networks. distribution: what a head of the
-    policy means. params: of all K, stacked; None before they have any."""
+    policy means. reward_scale: of what values were learned from. params: of all K, stacked; None before they have any.
+    """
 
     environment: Environment
     policy: nn.Module
     value: nn.Module
     distribution: Distribution
+    reward_scale: float = 1.0
     params: Any = dataclasses.field(default=None, repr=False)
 
     @property
@@ -64,8 +67,13 @@ class Agent:
         return np.asarray(jax.nn.softmax(_applied(self.policy, self._policy(agent), self._seen(observation))))
 
     def worth(self, observation: np.ndarray, agent: int = 0) -> np.ndarray:
-        """V: discounted reward that is expected from here on, times the reward scale that was learned with."""
-        return np.asarray(_applied(self.value, _nth(self.params.value, agent), self._seen(observation)))
+        """V: discounted reward that is expected from here on."""
+        value = _applied(self.value, _nth(self.params.value, agent), self._seen(observation))
+        return np.asarray(value) / self.reward_scale
+
+    def value_of(self, params: ActorCritic, observations: jax.Array) -> jax.Array:
+        """The same, of one agent's parameters, to be compiled."""
+        return jnp.asarray(self.value.apply(params.value, observations)) / self.reward_scale
 
     def play(self, seed: int = 0, agent: int = 0) -> Steps:
         """One episode of the likeliest actions, up to its end: each field (T, ...)."""
@@ -73,22 +81,26 @@ class Agent:
         steps = jax.tree.map(lambda leaf: np.asarray(leaf)[:, 0], steps)
         return jax.tree.map(lambda leaf: leaf[:int(steps.weights.sum())], steps)
 
-    def judge(self, params: Any, *, episodes: int) -> jax.Array:
-        """Undiscounted returns (K, episodes) of the likeliest actions, of K policies."""
-        def of_one(one: Any) -> jax.Array:
-            steps = played(self.environment, self.distribution, self.policy, episodes, one, jax.random.key(0))
-            return steps.returns[-1]
+    def judge(self, params: Any, keys: jax.Array, *, episodes: int) -> jax.Array:
+        """Undiscounted returns (K, episodes) of the likeliest actions, of K policies, each on episodes of its own."""
+        def of_one(one: tuple[Any, jax.Array]) -> jax.Array:
+            return played(self.environment, self.distribution, self.policy, episodes, *one).returns[-1]
 
-        return jax.lax.map(of_one, params)
+        return jax.lax.map(of_one, (params, keys))
 
     def play_in_gymnasium(self, name: str, episodes: int, seed: int) -> np.ndarray:
-        """The same in gymnasium's environment of that name."""
-        return np.stack([in_gymnasium.play(name, partial(self.act, agent=agent), episodes=episodes, seed=seed + agent)
-                         for agent in range(self.num)])
+        """The same in gymnasium's environment of that name; the first agent's episodes are of that seed."""
+        returns = []
+        with bar("gymnasium", self.num) as show:
+            for agent in range(self.num):
+                act = partial(self.act, agent=agent)
+                returns.append(in_gymnasium.play(name, act, episodes=episodes, seed=seed + agent))
+                show(agent + 1, f"return {returns[-1].mean():.1f}")
+        return np.stack(returns)
 
     def learned(self) -> dict[str, Any]:
         """What makes them again, as arrays; see `revived`."""
-        about = {"environment": self.environment.name, "widths": self.value.widths}
+        about = {"environment": self.environment.name, "widths": self.value.widths, "reward_scale": self.reward_scale}
         return {"policy": self.params.policy, "value": self.params.value,
                 "about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
 
@@ -117,16 +129,17 @@ def environment_of(name: str) -> Environment:
         raise UserError(f"--env: {error}. In gymnasium's others an agent can act by --env gymnasium:NAME") from error
 
 
-def agent_for(environment: Environment, widths: tuple[int, ...]) -> Agent:
+def agent_for(environment: Environment, widths: tuple[int, ...], reward_scale: float = 1.0) -> Agent:
     """Agents without parameters yet."""
     policy, distribution = reinforce.policy_for(environment, widths=widths)
-    return Agent(environment, policy, reinforce.StateValue(tuple(widths)), distribution)
+    return Agent(environment, policy, reinforce.StateValue(tuple(widths)), distribution, reward_scale)
 
 
 def revived(learned: dict[str, Any]) -> Agent:
     """Agents from what `Agent.learned` kept."""
     about = json.loads(np.asarray(learned["about"]).tobytes())
-    agent = agent_for(environment_of(about["environment"]), tuple(about["widths"]))
+    agent = agent_for(environment_of(about["environment"]), tuple(about["widths"]),
+                      about["reward_scale"])
     return agent.with_params(ActorCritic(learned["policy"], learned["value"]))
 
 

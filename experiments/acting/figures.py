@@ -15,7 +15,7 @@ from experiments.acting.variance import BASELINES
 from experiments.runner.figures import style
 from sandbox.reinforce import Discrete, Environment
 
-TITLES = {"solve": "Policy gradient, learned baseline", "plain": "REINFORCE proper, leave-one-out"}
+TITLES = {"solve": "Policy gradient, learned baseline", "plain": "REINFORCE proper"}
 FRAMES = 8
 
 
@@ -26,16 +26,19 @@ def learning(lines: Mapping[str, report.Curves], environment: Environment) -> Fi
         for one, (stage, curves) in zip(axes[0], lines.items()):
             for steps, returns in curves.values():
                 one.plot(steps, returns, color="gray", linewidth=0.5, alpha=0.5)
-            grid = np.linspace(0, max(steps[-1] for steps, _ in curves.values()), 200)
-            values = np.stack([np.interp(grid, *curve) for curve in curves.values()])
-            mean, low, high = report.interquartile_mean(values, np.random.default_rng(0))
-            one.fill_between(grid, low, high, color="C0", alpha=0.3, linewidth=0)
-            one.plot(grid, mean, color="C0", label=f"interquartile mean of {len(curves)}, 95%")
+            drawn = [curve for curve in curves.values() if len(curve[0])]
+            if drawn:
+                grid = np.linspace(min(steps[0] for steps, _ in drawn), max(steps[-1] for steps, _ in drawn), 100)
+                values = np.stack([np.interp(grid, *curve) for curve in drawn])
+                mean, low, high = report.interquartile_mean(values, np.random.default_rng(0))
+                one.fill_between(grid, low, high, color="C0", alpha=0.3, linewidth=0)
+                one.plot(grid, mean, color="C0", label=f"interquartile mean of {len(drawn)}, 95%")
             if environment.name in report.SOLVED:
                 one.axhline(report.SOLVED[environment.name], color="C1", linewidth=0.9, linestyle="--", label="solved")
             one.set(title=TITLES[stage], xlabel=f"steps of {environment.name}")
             one.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:.0f}k")
-            one.legend(loc="lower right")
+            if one.get_legend_handles_labels()[0]:
+                one.legend(loc="lower right")
         axes[0, 0].set_ylabel("return of recent episodes")
         return figure
 

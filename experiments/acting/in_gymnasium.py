@@ -14,13 +14,15 @@ def play(name: str, act: Callable[[np.ndarray], np.ndarray], *, episodes: int, s
     """Undiscounted returns (episodes,), of one episode each of as many environments, in lockstep.
 
     Args:
-      name: gymnasium's, of an environment whose episodes end. act: (observations (episodes, D) float32) -> actions,
+      name: gymnasium's, of an environment with a limit of steps. act: (observations (episodes, D) float32) -> actions,
         (episodes,) integer for a Discrete, (episodes, A) floating for a Box, which are clipped to its bounds. It is
         shown the last observations of episodes that are over too, so that it is always called with one shape.
     Raises:
-      UserError: gymnasium cannot make the environment, or a return is not finite.
+      UserError: gymnasium cannot make the environment, it has no time limit, or a return is not finite.
     """
     environments = [_made(name) for _ in range(episodes)]
+    if environments[0].spec.max_episode_steps is None:
+        raise UserError(f"gymnasium's {name} has no limit of steps: its episodes might never end")
     seeds = np.random.SeedSequence(seed).generate_state(episodes).tolist()
     first = [environment.reset(seed=seed)[0] for environment, seed in zip(environments, seeds)]
     observations, returns, going = np.stack(first).astype(np.float32), np.zeros(episodes), set(range(episodes))

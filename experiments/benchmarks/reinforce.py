@@ -5,7 +5,7 @@ all agents together: here many agents in one compiled program, by each way that 
 form; there one agent, in one environment, whose gradients are recorded while it plays or of each episode at once.
 The environment and the networks are the same, a policy and a value of the same layers, and both sides learn by Adam;
 the algorithms are not: the peer updates once an episode, here a batch is of several environments, and the experiment's
-own way goes over it four times in four parts, 16 updates a batch, which the row of one update does without. Whole
+own way goes over it more than once, in parts, which the row of one update does without. Whole
 episodes, with no value network, do what the peer does, ten at a time. So a row says what a step costs, not how much is
 learned by it. The peer runs under an interpreter that has it (--peers-python). Times are wall seconds, compilation
 apart.

@@ -1,7 +1,8 @@
 """The one training loop: compiled chunks of steps, and between them metrics, checkpoints, signals."""
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -85,12 +86,22 @@ def train(run: Run, stage: str, step: Step, state: Any, *data: Any, num_steps: i
 
 
 def begin(run: Run, stage: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """The initial state of a stage, function(*arguments) compiled; its time counts as the stage's compilation."""
+    """function(*arguments), compiled: a stage's initial state, say. Compiling and running count as the stage's."""
     seconds = run.seconds.setdefault(stage, {"compile": 0.0, "run": 0.0})
     began = time.perf_counter()
-    state = jax.block_until_ready(jax.jit(function)(*arguments))
+    compiled = jax.jit(function).lower(*arguments).compile()
     seconds["compile"] += time.perf_counter() - began
-    return state
+    with spending(run, stage):
+        return jax.block_until_ready(compiled(*arguments))
+
+
+@contextlib.contextmanager
+def spending(run: Run, stage: str) -> Iterator[None]:
+    """What is done meanwhile counts as running of a stage."""
+    seconds = run.seconds.setdefault(stage, {"compile": 0.0, "run": 0.0})
+    began = time.perf_counter()
+    yield
+    seconds["run"] += time.perf_counter() - began
 
 
 def _heed_signals(run: Run, stage: str, done: int, num_steps: int) -> None:

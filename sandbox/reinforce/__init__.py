@@ -27,17 +27,16 @@ from sandbox.reinforce.pendulum import PENDULUM
 from sandbox.reinforce.regulator import REGULATOR, LinearQuadratic, linear_gaussian_return, regulator_of
 from sandbox.reinforce.returns import advantages, discounted_returns, full_returns, lambda_returns
 from sandbox.reinforce.rollout import Steps, UnderWay, acting_by, begin, play_episodes, unroll
-from sandbox.reinforce.tabular import MDP, check_mdp, environment_of, expected_return
+from sandbox.reinforce.tabular import MDP, check_mdp, expected_return, tabular_environment
 
 __all__ = [
     "ACROBOT", "BANDIT", "CARTPOLE", "CATEGORICAL", "ENVIRONMENTS", "GAUSSIAN", "GRID", "MDP", "MOUNTAIN_CAR",
     "PENDULUM", "REGULATOR", "ActorCritic", "Box", "CategoricalPolicy", "Decisions", "Discrete", "Distribution",
-    "Environment", "EnvironmentState", "EpisodicLearner", "Gaussian", "GaussianPolicy", "Learner",
-    "LinearQuadratic", "Outcome", "PolicyAux", "Returns", "StateValue", "Steps", "UnderWay", "ValueAux",
-    "acting_by", "actor_critic_step", "advantages", "bandit_of", "batch_mean", "begin", "check_actions",
-    "check_decisions", "check_mdp", "clipped_policy_gradient", "derivatives", "discounted_returns",
-    "environment_named", "environment_of", "exact", "expected_return", "full_returns", "grid_world",
-    "init_episodic", "init_learner", "lambda_returns", "leave_one_out", "linear_gaussian_return",
-    "monte_carlo_step", "no_baseline", "optimal_constant", "play_episodes", "policy_for", "policy_gradient",
-    "regulator_of", "unroll", "value_error",
+    "Environment", "EnvironmentState", "EpisodicLearner", "Gaussian", "GaussianPolicy", "Learner", "LinearQuadratic",
+    "Outcome", "PolicyAux", "Returns", "StateValue", "Steps", "UnderWay", "ValueAux", "acting_by", "actor_critic_step",
+    "advantages", "bandit_of", "batch_mean", "begin", "check_actions", "check_decisions", "check_mdp",
+    "clipped_policy_gradient", "derivatives", "discounted_returns", "environment_named", "exact", "expected_return",
+    "full_returns", "grid_world", "init_episodic", "init_learner", "lambda_returns", "leave_one_out",
+    "linear_gaussian_return", "monte_carlo_step", "no_baseline", "optimal_constant", "play_episodes", "policy_for",
+    "policy_gradient", "regulator_of", "tabular_environment", "unroll", "value_error",
 ]

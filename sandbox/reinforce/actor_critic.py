@@ -65,7 +65,8 @@ def actor_critic_step(environment: Environment, apply: ActorCritic, distribution
     """A batch of T steps of E environments, and what is learned from it.
 
     Â by GAE(γ, λ) from the values, of which V + Â are the next targets; then, over and over the batch in parts, a step
-    down the clipped policy gradient's and the value error's sum. In one pass of one part that is the policy gradient.
+    down the clipped policy gradient's and the value error's sum. In one pass of one part that is the policy gradient,
+    but for γ^t, which every step's share of the discounted gradient has and which is left out here, as is usual.
 
     Args:
       environment, distribution: whose actions are drawn. apply: of policy and value, (params, observations) -> head and
@@ -74,10 +75,11 @@ def actor_critic_step(environment: Environment, apply: ActorCritic, distribution
         the order of 1 to 10. normalise: advantages to mean 0 and deviation 1.
       passes: over the batch. minibatches: parts of each pass. clip: ε. entropy_weight: c.
     Returns:
-      step(Learner) -> (Learner, {"return", "value_loss", "entropy_nats"}); the return is that of recent episodes.
+      step(Learner) -> (Learner, {"return", "episodes", "value_loss", "entropy_nats"}); the return is that of recent
+      episodes, and means nothing before any have ended.
     Raises:
-      ValueError: passes or minibatches below 1; in a step, minibatches that do not divide T E, or heads that do not
-        fit the actions.
+      ValueError: passes or minibatches below 1; in a step, minibatches that do not divide T E, heads that do not fit
+        the actions, or what `advantages` and `clipped_policy_gradient` refuse.
     Source: Mnih et al. 2016, "Asynchronous methods for deep reinforcement learning"; Schulman et al. 2017.
 
     >>> from sandbox.reinforce import CARTPOLE, CATEGORICAL, CategoricalPolicy, StateValue
@@ -89,7 +91,7 @@ def actor_critic_step(environment: Environment, apply: ActorCritic, distribution
     ...                          discount=0.99, trace=0.95)
     >>> learner, metrics = jax.eval_shape(lambda key: step(init(key)), jax.random.key(0))
     >>> sorted(metrics)
-    ['entropy_nats', 'return', 'value_loss']
+    ['entropy_nats', 'episodes', 'return', 'value_loss']
     """
     if min(passes, minibatches) < 1:
         raise ValueError(f"passes and minibatches must be at least 1, got {passes} and {minibatches}")
@@ -129,7 +131,7 @@ def actor_critic_step(environment: Environment, apply: ActorCritic, distribution
                                                     jax.random.split(to_shuffle, passes))
         episodes, recent = _recent(learner, steps)
         after = Learner(params, opt_state, under_way, episodes, recent, learner.key, learner.step + 1)
-        return after, {"return": recent, **jax.tree.map(jnp.mean, metrics)}
+        return after, {"return": recent, "episodes": episodes, **jax.tree.map(jnp.mean, metrics)}
 
     return step
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sandbox.reinforce.tabular import MDP, environment_of
+from sandbox.reinforce.tabular import MDP, tabular_environment
 
 __all__ = ["GRID", "grid_world"]
 
@@ -50,4 +50,4 @@ def grid_world(plan: Sequence[str] = PLAN, slip: float = SLIP) -> MDP:
     return MDP(transitions, rewards, (letter == "S") / np.sum(letter == "S"), terminal)
 
 
-GRID = environment_of("grid", grid_world(), HORIZON)
+GRID = tabular_environment("grid", grid_world(), HORIZON)

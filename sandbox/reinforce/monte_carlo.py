@@ -47,6 +47,9 @@ def monte_carlo_step(environment: Environment, apply_fn: Callable[..., Any], dis
 
     g = Σ_{i,t} (G_{t,i} − b_{t,i}) ∇ log π(a_{t,i} | s_{t,i}) / Σ_i T_i.
 
+    For γ = 1 its expectation is ∇J of the return within the environment's limit, up to scale; below that every term
+    lacks its γ^t, as is usual, and dividing by the steps that were played adds a bias of O(1/N).
+
     The optimiser's updates shrink along a line, to 0 when max_steps of the environment are used up; a batch that
     oversteps that is thrown away, and nothing changes any more: another batch would be taken only if it were shorter.
 
@@ -57,7 +60,8 @@ def monte_carlo_step(environment: Environment, apply_fn: Callable[..., Any], dis
     Returns:
       step(EpisodicLearner) -> (EpisodicLearner, {"return", "steps_used"}).
     Raises:
-      ValueError: num_episodes below 2, or max_steps below 1; in a step, heads that do not fit the actions.
+      ValueError: num_episodes below 2, or max_steps below 1; in a step, heads that do not fit the actions, or what
+        `discounted_returns` and `policy_gradient` refuse.
     Source: Williams 1992; the baseline: Kool, van Hoof, Welling 2019.
 
     >>> from sandbox.reinforce import CARTPOLE, CATEGORICAL

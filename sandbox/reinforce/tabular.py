@@ -10,8 +10,8 @@ from sandbox.reinforce.environment import Discrete, Environment
 from sandbox.reinforce.returns import check_share
 
 __all__ = [
-    "MDP", "TabularState", "action_values", "check_mdp", "checked_mdp", "environment_of", "expected_return",
-    "state_values", "state_visits",
+    "MDP", "TabularState", "action_values", "check_mdp", "checked_mdp", "expected_return", "state_values",
+    "state_visits", "tabular_environment",
 ]
 
 
@@ -158,7 +158,7 @@ def expected_return(theta: jax.Array, mdp: MDP, *, horizon: int, discount: float
     return jnp.sum(jnp.asarray(mdp.start, theta.dtype) * values)
 
 
-def environment_of(name: str, mdp: MDP, horizon: int) -> Environment:
+def tabular_environment(name: str, mdp: MDP, horizon: int) -> Environment:
     """A Markov decision process to be acted in: one-hot observations, terminated in terminal states, truncated at the
     horizon.
 
@@ -170,7 +170,7 @@ def environment_of(name: str, mdp: MDP, horizon: int) -> Environment:
       ValueError: what `check_mdp` refuses.
 
     >>> walk = MDP(np.eye(2)[[[1], [1]]], np.array([[-1.0], [0.0]]), np.eye(2)[0], np.array([False, True]))
-    >>> environment = environment_of("walk", walk, 5)
+    >>> environment = tabular_environment("walk", walk, 5)
     >>> state, observation = environment.reset(jax.random.key(0))
     >>> outcome = environment.step(state, jnp.array(0))
     >>> observation.tolist(), outcome.observation.tolist(), float(outcome.reward), bool(outcome.terminated)

@@ -86,7 +86,8 @@ class Odd(gymnasium.Env):
 def odd(monkeypatch):
     """The name of an environment that only this test knows."""
     monkeypatch.setattr(gymnasium.envs.registration, "registry", dict(gymnasium.registry))
-    gymnasium.register("Odd-v0", Odd, disable_env_checker=True)
+    gymnasium.register("Odd-v0", Odd, disable_env_checker=True, max_episode_steps=9)
+    gymnasium.register("Endless-v0", Odd, disable_env_checker=True)
     return "Odd-v0"
 
 
@@ -124,6 +125,8 @@ def test_an_unknown_name_is_refused_with_those_close_to_it(name, words):
 def test_a_return_of_nan_is_refused(odd):
     with pytest.raises(UserError, match="returns must be finite, but of gymnasium's Odd-v0 one is nan"):
         play(odd, leaning, episodes=2, seed=0)
+    with pytest.raises(UserError, match="Endless-v0 has no limit of steps: its episodes might never end"):
+        play("Endless-v0", leaning, episodes=2, seed=0)
 
 
 def test_without_gymnasium_one_is_told_how_to_install_it(monkeypatch):

@@ -102,7 +102,8 @@ def test_one_pass_of_one_part_is_a_step_down_the_policy_gradient_and_the_value_e
         for before, later, slope in zip(learner.params, after.params, by_hand(learner.params, steps, 0.5)):
             np.testing.assert_allclose(before - later, slope, rtol=1e-3, atol=2e-5)
         np.testing.assert_array_equal(after.under_way.observations, under_way.observations)
-        assert int(after.step) == number + 1 and set(metrics) == {"return", "value_loss", "entropy_nats"}
+        assert int(after.step) == number + 1 and set(metrics) == {
+            "return", "episodes", "value_loss", "entropy_nats"}
         learner = after
     assert {(True, False), (False, True), (False, False)} <= ends
 

@@ -17,7 +17,7 @@ from sandbox.reinforce.regulator import (
     state_covariances,
 )
 from sandbox.reinforce.rollout import play_episodes
-from sandbox.reinforce.tabular import MDP, check_mdp, environment_of
+from sandbox.reinforce.tabular import MDP, check_mdp, tabular_environment
 
 CORRIDOR = MDP(np.eye(3)[[[0, 1], [0, 2], [2, 2]]], np.array([[-1.0, -1.0], [-1.0, -1.0], [0.0, 0.0]]), np.eye(3)[0],
                np.array([False, False, True]))  # left and right; the door is at the right end
@@ -68,7 +68,7 @@ def test_all_episodes_have_probability_one_and_the_expected_return(float64):
 
 
 def test_a_corridor_ends_at_its_door_and_its_clock_runs_out_before():
-    environment = environment_of("corridor", CORRIDOR, 3)
+    environment = tabular_environment("corridor", CORRIDOR, 3)
     state, observation = environment.reset(jax.random.key(0))
     seen = [observation.tolist()]
     for action, ends in ((1, (False, False)), (1, (True, False)), (0, (True, True))):
@@ -98,7 +98,7 @@ def test_where_a_step_leads_is_drawn_from_its_probabilities():
 
 def test_a_start_is_drawn_from_its_probabilities():
     mdp = CORRIDOR._replace(start=np.array([0.25, 0.75, 0.0]))
-    start = environment_of("corridor", mdp, 3).start
+    start = tabular_environment("corridor", mdp, 3).start
     found = jax.vmap(lambda key: start(key).state)(jax.random.split(jax.random.key(1), 10000))
     assert abs(float(jnp.mean(found)) - 0.75) < 6 * (0.1875 / 10000) ** 0.5 and int(jnp.max(found)) == 1
 
@@ -182,7 +182,7 @@ def test_what_is_no_process_is_refused():
             transitions=np.eye(3)[[[0, 1], [0, 2], [1, 2]]])
     refused("start must not be in a terminal state, got 1.0 for state 2", start=np.eye(3)[2])
     with pytest.raises(ValueError, match="rewards must be finite"):
-        environment_of("broken", CORRIDOR._replace(rewards=np.full((3, 2), np.nan)), 3)
+        tabular_environment("broken", CORRIDOR._replace(rewards=np.full((3, 2), np.nan)), 3)
 
 
 @pytest.mark.parametrize("of", [tabular.action_values, tabular.state_values, tabular.state_visits,

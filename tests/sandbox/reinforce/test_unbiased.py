@@ -19,7 +19,7 @@ from sandbox.reinforce.grid import GRID, HORIZON, grid_world
 from sandbox.reinforce.losses import Decisions, clipped_policy_gradient, policy_gradient
 from sandbox.reinforce.regulator import DOUBLE_INTEGRATOR, regulator_of
 from sandbox.reinforce.rollout import begin, play_episodes, unroll
-from sandbox.reinforce.tabular import MDP, action_values, environment_of, state_values, state_visits
+from sandbox.reinforce.tabular import MDP, action_values, state_values, state_visits, tabular_environment
 
 ERROR_RATE, DISCOUNT, GROUP = 1e-6, 0.9, 2
 IN_GROUPS = ("leave-one-out", "a baseline that knows the return")
@@ -174,7 +174,7 @@ def test_what_the_clock_cuts_off_is_worth_its_value():
     the decisions of these steps are worth for all time. Taking truncation for termination does not; nor does judging
     what was cut off by the state that the next episode begins with."""
     theta, length, trace, mdp = jnp.array([[0.5, -0.5], [0.0, 1.0]]), 3, 0.5, investment()
-    environment = environment_of("endless", mdp, length)
+    environment = tabular_environment("endless", mdp, length)
 
     @jax.jit
     def of(key, theta):
@@ -222,7 +222,7 @@ def test_the_variance_is_the_exact_one_and_least_at_the_optimal_baseline():
 
     @jax.jit
     def of(key, theta):
-        steps = played(key, environment_of("process", mdp, horizon), theta, linear, CATEGORICAL, num=40000, size=2)
+        steps = played(key, tabular_environment("process", mdp, horizon), theta, linear, CATEGORICAL, num=40000, size=2)
         full = returns.full_returns(steps.rewards, discount=1.0)
         score = estimates(theta, steps, jnp.ones_like(full))
         each = score[None] * (full[0][None] - baselines[:, None])[..., None]
