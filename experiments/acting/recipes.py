@@ -28,8 +28,8 @@ USUAL = Recipe(steps=200_000, learning_rate=3e-3, discount=0.99, trace=0.95, rew
                unroll=32, passes=2, minibatches=8)
 RECIPES = {
     "CartPole-v1": USUAL._replace(steps=50_000, reward_scale=0.05),
-    "Pendulum-v1": USUAL._replace(steps=500_000, learning_rate=1e-3, discount=0.95, unroll=64, passes=10,
-                                  minibatches=4),
+    "Pendulum-v1": USUAL._replace(steps=500_000, learning_rate=1e-3, discount=0.95, unroll=128, passes=10,
+                                  minibatches=8),
 }
 
 

@@ -49,7 +49,7 @@ def reference(name: str) -> dict[str, Reference]:
 
 def of_variance(values: np.ndarray) -> str:
     """The gradient's variance under each of BASELINES, as shares of the first."""
-    shares = ", ".join(f"{name} {value / values[0]:.3f}" for name, value in zip(BASELINES, values))
+    shares = "; ".join(f"{name} {value / values[0]:.3f}" for name, value in zip(BASELINES, values))
     return f"Variance of one episode's gradient, a tenth of the way, over the first one's: {shares}."
 
 
