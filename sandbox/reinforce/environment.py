@@ -91,7 +91,7 @@ class Environment(NamedTuple):
 
         Args:
           state: from reset or step. action: () integer for Discrete, (A,) floating for Box. One that is none of a
-            Discrete's is answered by a reward of NaN.
+            Discrete's is answered by a reward of NaN; `check_actions` refuses it, and what is beyond a Box.
         Returns:
           Outcome.
         Raises:

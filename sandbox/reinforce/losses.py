@@ -32,7 +32,8 @@ class Decisions(NamedTuple):
 
 
 class PolicyAux(NamedTuple):
-    """Diagnostics: log_probs: log π(a|s), (...); entropies: (...), both nats; ratios: π/π_old, (...)."""
+    """Diagnostics: log_probs: log π(a|s), (...); entropies: (...), both nats; ratios: π/π_old, (...), which mean
+    nothing where a batch was given no log_probs but 0."""
 
     log_probs: jax.Array
     entropies: jax.Array
@@ -62,7 +63,8 @@ def policy_gradient(params: Any, batch: Decisions, *, apply_fn: Callable[..., An
     L = −Σ w (Â log π(a|s) + c H(π(·|s))) / Σ w,   ∇L = −Σ w (Â ∇ log π(a|s) + c ∇H) / Σ w.
 
     Args:
-      params: of apply_fn. batch: Decisions; its log_probs only say how far the policy has moved.
+      params: of apply_fn. batch: Decisions; its log_probs only say how far the policy has moved. What no policy can
+        learn from, `check_decisions` refuses; here a row of weight 0 is left out, and of none but such the value is 0.
       apply_fn: (params, observations) -> head of the distribution. distribution: what heads mean.
       entropy_weight: c, >= 0.
     Returns:
