@@ -19,12 +19,12 @@ from experiments.acting import figures, in_gymnasium, report, variance
 from experiments.acting.agent import Agent, agent_for, environment_of, revived
 from experiments.acting.learners import BASELINES, Plain, learned_baseline, reinforce_proper
 from experiments.acting.recipes import recipe_for
-from experiments.acting.watched import Watched, watched
+from experiments.acting.watched import at_first, watched
 from experiments.runner import metrics
 from experiments.runner.config import RunConfig, require
 from experiments.runner.errors import UserError
 from experiments.runner.finish import finish
-from experiments.runner.loop import begin, spending, train
+from experiments.runner.loop import begin, heed_signals, spending, train
 from experiments.runner.result import Result
 from experiments.runner.run import Run, parse_mesh, start
 from sandbox import sharding
@@ -40,7 +40,7 @@ class Config(RunConfig):
 
     env: str = "CartPole-v1"
     """CartPole-v1, Acrobot-v1, Pendulum-v1, MountainCarContinuous-v0, grid, bandit or regulator, to learn in; or
-    gymnasium:NAME, to let the agent of --agent act there, which learns nothing."""
+    gymnasium:NAME, to let the agents of --agent act there: nothing is learned, and only --episodes counts."""
     seeds: int = 8
     """How many independent agents, trained together; each result is given for all of them."""
     steps: int | None = None
@@ -148,7 +148,7 @@ def run(config: Config = Config()) -> Result:
     seeds = range(config.seed, config.seed + config.seeds)
     keys, labels = jnp.stack([jax.random.key(seed) for seed in seeds]), [f"seed {seed}" for seed in seeds]
     with start(NAME, config) as work:
-        states = placed(work, begin(work, "solve", jax.vmap(lambda key: with_early(learning.initial(key))), keys))
+        states = placed(work, begin(work, "solve", jax.vmap(lambda key: at_first(learning.initial(key))), keys))
         solved = train(work, "solve", watched(learning.step, at=early), states, num_steps=learning.num_steps,
                        chunk_steps=max(1, learning.num_steps // 100), labels=labels).state
         agent = agent.with_params(solved.learner.params)
@@ -164,8 +164,7 @@ def run(config: Config = Config()) -> Result:
             curves["plain"] = report.curves(metrics.read(work.directory, "plain"))
             returns["plain"] = np.asarray(judge(params, to_judge))
         if config.evaluate_in_gym:
-            with spending(work, "gymnasium"):
-                returns["gymnasium"] = agent.play_in_gymnasium(environment.name, config.episodes, config.seed)
+            returns["gymnasium"] = in_gym(work, agent, environment.name)
         noise = np.asarray(begin(work, "variance", partial(variance.by_baseline, agent, discount=recipe.discount),
                                  jax.tree.map(lambda leaf: leaf[0], solved.early)))
         return finish(
@@ -192,10 +191,9 @@ def act_in_gymnasium(config: Config) -> Result:
         raise UserError(f"--agent must be a finished run of {NAME}, got one of another experiment, {config.agent}")
     require(config.mesh is None, "--mesh", "left out where nothing is learned", config.mesh)
     in_gymnasium.require_matching(name, agent.environment)
-    config = dataclasses.replace(config, seed=learned.config.seed, seeds=agent.num)
-    with start(NAME, config, str(config.agent.resolve())) as work:
-        with spending(work, "gymnasium"):
-            returns = agent.play_in_gymnasium(name, config.episodes, config.seed)
+    config = dataclasses.replace(config, agent=learned.directory, seed=learned.config.seed, seeds=agent.num)
+    with start(NAME, config, str(learned.directory)) as work:
+        returns = in_gym(work, agent, name)
         return finish(
             work,
             metrics=report.metrics(agent.environment, {"gymnasium": returns}, {}),
@@ -207,14 +205,16 @@ def act_in_gymnasium(config: Config) -> Result:
         )
 
 
+def in_gym(work: Run, agent: Agent, name: str) -> np.ndarray:
+    """Returns of every agent, in gymnasium's environment of that name."""
+    heed = partial(heed_signals, work, "gymnasium", num_steps=agent.num)
+    with spending(work, "gymnasium"):
+        return agent.play_in_gymnasium(name, work.config.episodes, work.config.seed, heed)
+
+
 def revive(config: Config, learned: dict[str, Any]) -> Agent:
     """The agents of a finished run, from what they learned."""
     return revived(learned)
-
-
-def with_early(learner: Any) -> Watched:
-    """A learner at its beginning, which is all there is to look back to."""
-    return Watched(learner, jax.tree.map(jnp.copy, learner.params))
 
 
 def require_mesh(config: Config) -> None:

@@ -1,1 +1,1 @@
-"""What the reinforcement learning experiment needs besides the wing: its policies at play in gymnasium."""
+"""What the reinforcement learning experiment is made of: agents, ways to learn, reports, pictures, gymnasium."""

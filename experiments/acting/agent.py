@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -88,14 +89,17 @@ class Agent:
 
         return jax.lax.map(of_one, (params, keys))
 
-    def play_in_gymnasium(self, name: str, episodes: int, seed: int) -> np.ndarray:
-        """The same in gymnasium's environment of that name; the first agent's episodes are of that seed."""
+    def play_in_gymnasium(self, name: str, episodes: int, seed: int, after: Callable[[int], None] = lambda agents: None
+                          ) -> np.ndarray:
+        """The same in gymnasium's environment of that name; the first agent's episodes are of that seed. `after` is
+        called with the number of agents that have played."""
         returns = []
         with bar("gymnasium", self.num) as show:
             for agent in range(self.num):
                 act = partial(self.act, agent=agent)
                 returns.append(in_gymnasium.play(name, act, episodes=episodes, seed=seed + agent))
                 show(agent + 1, f"return {returns[-1].mean():.1f}")
+                after(agent + 1)
         return np.stack(returns)
 
     def learned(self) -> dict[str, Any]:

@@ -20,15 +20,16 @@ FRAMES = 8
 
 
 def learning(lines: Mapping[str, report.Curves], environment: Environment) -> Figure:
-    """Return against steps of the environment: every agent, and the interquartile mean with its interval."""
+    """Return against steps of the environment: every agent, and of four or more the interquartile mean with its
+    interval; a curve that ends early goes on as it ended."""
     with plt.rc_context(style()):
         figure, axes = plt.subplots(1, len(lines), figsize=(4.6 * len(lines) + 0.6, 3.6), sharey=True, squeeze=False)
         for one, (stage, curves) in zip(axes[0], lines.items()):
             for steps, returns in curves.values():
                 one.plot(steps, returns, color="gray", linewidth=0.5, alpha=0.5)
             drawn = [curve for curve in curves.values() if len(curve[0])]
-            if drawn:
-                grid = np.linspace(min(steps[0] for steps, _ in drawn), max(steps[-1] for steps, _ in drawn), 100)
+            if len(drawn) >= 4:  # fewer have no middle half
+                grid = np.linspace(max(steps[0] for steps, _ in drawn), max(steps[-1] for steps, _ in drawn), 100)
                 values = np.stack([np.interp(grid, *curve) for curve in drawn])
                 mean, low, high = report.interquartile_mean(values, np.random.default_rng(0))
                 one.fill_between(grid, low, high, color="C0", alpha=0.3, linewidth=0)
@@ -74,7 +75,9 @@ def phase_plane(agent: Agent) -> dict[str, Figure]:
         figure, axes = plt.subplots(1, 2, figsize=(9.4, 3.8), sharey=True)
         for one, values, title, colors in ((axes[0], drawn, words, "RdBu_r"),
                                            (axes[1], agent.worth(seen), "Value", "viridis")):
-            shown = one.pcolormesh(u, v, values.reshape(len(v), len(u)), cmap=colors, rasterized=True)
+            most = np.abs(values).max() if one is axes[0] else None
+            shown = one.pcolormesh(u, v, values.reshape(len(v), len(u)), cmap=colors, rasterized=True,
+                                   vmin=None if most is None else -most, vmax=most)
             figure.colorbar(shown, ax=one)
             one.plot(*path, color="black", linewidth=0.7)
             one.plot(*(line[0] for line in path), "o", color="black", markersize=4)
@@ -84,14 +87,14 @@ def phase_plane(agent: Agent) -> dict[str, Figure]:
 
 
 def filmstrip(agent: Agent) -> Figure:
-    """An episode of the first agent, from its first moment to its last."""
+    """An episode of the first agent, from the first state that it acted in to the last."""
     steps = agent.play()
     moments = np.linspace(0, len(steps.rewards) - 1, FRAMES).round().astype(int)
     scene = SCENES.get(agent.environment.name)
     with plt.rc_context({**style(), "axes.grid": scene is None}):
         if scene is None:
             figure, axes = plt.subplots(figsize=(8, 3))
-            axes.plot(steps.observations)
+            axes.plot(steps.observations, marker=".")
             axes.set(xlabel="step", ylabel="observation")
         else:
             figure, all_axes = plt.subplots(1, FRAMES, figsize=(1.5 * FRAMES, 2.1))
@@ -109,7 +112,7 @@ def returns(of_agents: np.ndarray, name: str) -> Figure:
     """Returns (K, episodes) in an environment of gymnasium, agent by agent."""
     with plt.rc_context(style()):
         figure, axes = plt.subplots(figsize=(7, 3.2))
-        axes.boxplot(list(of_agents), tick_labels=[str(number) for number in range(len(of_agents))])
+        axes.boxplot(list(of_agents), positions=range(len(of_agents)), manage_ticks=False)
         axes.set(title=f"Returns in gymnasium's {name}", xlabel="agent", ylabel=f"of {of_agents.shape[1]} episodes")
         return figure
 
@@ -119,4 +122,5 @@ def _intent(agent: Agent, seen: np.ndarray) -> tuple[np.ndarray, str]:
     if isinstance(agent.environment.actions, Discrete):
         p = agent.probabilities(seen)
         return p @ np.linspace(-1, 1, p.shape[-1]), "Policy: mean action, −1 to 1"
-    return agent.act(seen)[:, 0], "Policy: the action"
+    low, high = (np.asarray(bound) for bound in agent.environment.actions)
+    return np.clip(agent.act(seen), low[None], high[None])[:, 0], "Policy: the action"

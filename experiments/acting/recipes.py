@@ -1,4 +1,4 @@
-"""What becomes an environment: the settings that agents learn with in it, unless flags say otherwise."""
+"""What suits an environment: the settings that agents learn with in it, unless flags say otherwise."""
 
 from typing import Any, NamedTuple
 
@@ -28,8 +28,7 @@ USUAL = Recipe(steps=200_000, learning_rate=3e-3, discount=0.99, trace=0.95, rew
                unroll=32, passes=2, minibatches=8)
 RECIPES = {
     "CartPole-v1": USUAL._replace(steps=50_000, reward_scale=0.05),
-    "Pendulum-v1": USUAL._replace(steps=500_000, learning_rate=1e-3, discount=0.95, unroll=128, passes=10,
-                                  minibatches=8),
+    "Pendulum-v1": USUAL._replace(steps=500_000, learning_rate=1e-3, discount=0.95, unroll=128, passes=10),
 }
 
 

@@ -37,7 +37,7 @@ def metrics(environment: Environment, returns: Mapping[str, np.ndarray], curves:
         reached[f"mean_return{end}"] = own.mean(axis=1)
         if threshold is not None:
             needed = steps_to(curves[stage], threshold)
-            name = f"steps_to_{threshold:.0f}{end}"
+            name = f"steps_to_{threshold:.0f}{end}".replace("-", "minus_")
             reached |= {name: needed, f"{name}_median": np.median(needed)[None], f"{name}_worst": needed.max()[None]}
     return reached
 

@@ -16,6 +16,11 @@ class Watched(NamedTuple):
     early: ActorCritic
 
 
+def at_first(learner: Learner) -> Watched:
+    """A learner at its beginning, which is all there is to look back to."""
+    return Watched(learner, jax.tree.map(jnp.copy, learner.params))
+
+
 def watched(step: Callable[[Learner], tuple[Learner, Any]], *, at: int) -> Callable[[Watched], tuple[Watched, Any]]:
     """The same step, which keeps the parameters of the first `at` batches."""
     def both(before: Watched) -> tuple[Watched, Any]:

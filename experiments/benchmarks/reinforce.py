@@ -65,7 +65,7 @@ def main(config: Config) -> dict[str, Any]:
 def ours(config: Config, path: Path) -> dict[str, dict[int, Any]]:
     """Reports by way and number of agents."""
     options = {"hidden_sizes": config.hidden_sizes, "chunk_steps": config.chunk_steps, "repeats": config.repeats}
-    placed = {1: 1, config.seeds: config.devices}
+    placed = {1: 1, config.seeds: config.devices} if config.seeds > 1 else {1: 1}
     return {way: {seeds: run_side("reinforce_ours", "learn", path,
                                   options | {"way": way, "seeds": seeds, "devices": devices})
                   for seeds, devices in placed.items()} for way in config.ways}

@@ -152,7 +152,7 @@ def _config_of(name: str | None, directory: Path) -> dict[str, Any]:
 
 def _run_id(config: RunConfig) -> str:
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
-    return f"{now}-{config.preset}-{Path(config.dataset).stem}-seed{config.seed}"
+    return f"{now}-{config.preset}-{Path(config.subject).stem.replace(':', '-')}-seed{config.seed}"
 
 
 def _commit() -> str | None:

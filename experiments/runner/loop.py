@@ -60,7 +60,7 @@ def train(run: Run, stage: str, step: Step, state: Any, *data: Any, num_steps: i
     chunks: dict[int, Callable[..., Chunk]] = {}
 
     with bar(stage, num_steps, done) as show:
-        _heed_signals(run, stage, done, num_steps)
+        heed_signals(run, stage, done, num_steps)
         while done < num_steps and not _all_failed(run, stage, labels):
             length = min(chunk_steps, num_steps - done)
             if length not in chunks:
@@ -80,7 +80,7 @@ def train(run: Run, stage: str, step: Step, state: Any, *data: Any, num_steps: i
             if at_end or run.asked_to_stop or time.monotonic() - saved_at >= run.config.checkpoint_seconds:
                 _save(run, stage, state, done, identity)
                 saved_at = time.monotonic()
-            _heed_signals(run, stage, done, num_steps)
+            heed_signals(run, stage, done, num_steps)
     failed = {failure.label for failure in run.failures if failure.stage == stage}
     return Trained(state, np.array([label not in failed for label in labels]))
 
@@ -104,7 +104,12 @@ def spending(run: Run, stage: str) -> Iterator[None]:
     seconds["run"] += time.perf_counter() - began
 
 
-def _heed_signals(run: Run, stage: str, done: int, num_steps: int) -> None:
+def heed_signals(run: Run, stage: str, done: int, num_steps: int) -> None:
+    """Stop here if that was asked for; what `train` saved stays.
+
+    Raises:
+      Interrupted: SIGTERM or Ctrl-C.
+    """
     if run.asked_to_stop:
         raise Interrupted(f"Stopped in {stage} at step {done} of {num_steps}, and saved. Go on with "
                           f"--resume {run.directory}", run.asked_to_stop)

@@ -51,7 +51,7 @@ def monte_carlo_step(environment: Environment, apply_fn: Callable[..., Any], dis
     lacks its γ^t, as is usual, and dividing by the steps that were played adds a bias of O(1/N).
 
     The optimiser's updates shrink along a line, to 0 when max_steps of the environment are used up; a batch that
-    oversteps that is thrown away, and nothing changes any more: another batch would be taken only if it were shorter.
+    oversteps that is thrown away, and nothing changes any more.
 
     Args:
       environment, distribution: whose actions are drawn. apply_fn: (params, observations) -> head.

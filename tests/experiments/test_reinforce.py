@@ -79,7 +79,7 @@ def test_finished_agents_act_and_say_how_good_it_looks(finished):
 @pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(finished, tmp_path):
     process = command.start(*SHORT, "--evaluate-in-gym", "--out", "run", "--checkpoint-seconds", 0, cwd=tmp_path)
-    while not list(tmp_path.glob("run/checkpoints/solve/0*")):
+    while not list(tmp_path.glob("run/checkpoints/plain/0*")):  # one way has learned, the other is under way
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
     process.kill()
@@ -178,21 +178,25 @@ def test_a_curve_begins_with_enough_episodes_and_has_no_batch_that_was_thrown_aw
 
 
 def test_variance_by_baseline_of_a_bandit_is_what_it_must_be():
-    """One step, and nothing to see: with p uniform and arms of means μ and unit noise, it is known for every b."""
+    """One step, and nothing to see: with arms of means μ and unit noise, it is known for every b."""
     agent = agent_for(BANDIT, ())
+    p, worth = np.array([0.05, 0.05, 0.85, 0.05]), -0.7
     params = jax.tree.map(jnp.zeros_like, agent.init(jax.random.key(0)))
-    measured = jax.jit(lambda params: variance.by_baseline(agent, params, discount=1.0, episodes=8192))(params)
+    params.policy["params"]["layers"]["head"]["bias"] = jnp.log(jnp.array(p, jnp.float32))
+    params.value["params"]["layers"]["head"]["bias"] = jnp.full(1, worth)
+    measured = jax.jit(lambda params: variance.by_baseline(agent, params, discount=1.0, episodes=32768))(params)
     means = np.array(MEANS)
-    scores = np.eye(len(means)) - 1 / len(means)
+    scores = np.eye(len(means)) - p[None]
     squares = 2 * (scores**2).sum(axis=1)  # of logits with a weight on the constant observation and a bias
 
     def exact(b):
-        gradient = (scores * (means - b)[:, None]).mean(axis=0)
-        return (squares * ((means - b) ** 2 + 1)).mean() - 2 * (gradient**2).sum()
+        gradient = p @ (scores * (means - b)[:, None])
+        return p @ (squares * ((means - b) ** 2 + 1)) - 2 * (gradient**2).sum()
 
-    best = (squares * means).mean() / squares.mean()
-    expected = [exact(0), exact(0), exact(means.mean()), exact(best), exact(means.mean()), exact(0)]
-    np.testing.assert_allclose(measured, expected, rtol=0.08)  # 4 standard errors of 8,192 episodes come to some 0.07
+    mean, best = p @ means, p @ (squares * means) / (p @ squares)
+    expected = [exact(0), exact(0), exact(mean), exact(best), exact(mean), exact(worth)]
+    np.testing.assert_allclose(measured, expected, rtol=0.08)  # 4 standard errors of 32,768 episodes come to less
+    np.testing.assert_allclose(measured[2] / measured[3], exact(mean) / exact(best), rtol=0.01)
 
 
 @pytest.mark.slow
