@@ -164,7 +164,7 @@ def run(config: Config = Config()) -> Result:
             curves["plain"] = report.curves(metrics.read(work.directory, "plain"))
             returns["plain"] = np.asarray(judge(params, to_judge))
         if config.evaluate_in_gym:
-            returns["gymnasium"] = in_gym(work, agent, environment.name)
+            returns["gymnasium"] = in_gym(work, agent, environment.name, config.episodes)
         noise = np.asarray(begin(work, "variance", partial(variance.by_baseline, agent, discount=recipe.discount),
                                  jax.tree.map(lambda leaf: leaf[0], solved.early)))
         return finish(
@@ -193,7 +193,7 @@ def act_in_gymnasium(config: Config) -> Result:
     in_gymnasium.require_matching(name, agent.environment)
     config = dataclasses.replace(config, agent=learned.directory, seed=learned.config.seed, seeds=agent.num)
     with start(NAME, config, str(learned.directory)) as work:
-        returns = in_gym(work, agent, name)
+        returns = in_gym(work, agent, name, config.episodes)
         return finish(
             work,
             metrics=report.metrics(agent.environment, {"gymnasium": returns}, {}),
@@ -205,11 +205,11 @@ def act_in_gymnasium(config: Config) -> Result:
         )
 
 
-def in_gym(work: Run, agent: Agent, name: str) -> np.ndarray:
+def in_gym(work: Run, agent: Agent, name: str, episodes: int) -> np.ndarray:
     """Returns of every agent, in gymnasium's environment of that name."""
     heed = partial(heed_signals, work, "gymnasium", num_steps=agent.num)
     with spending(work, "gymnasium"):
-        return agent.play_in_gymnasium(name, work.config.episodes, work.config.seed, heed)
+        return agent.play_in_gymnasium(name, episodes, work.config.seed, heed)
 
 
 def revive(config: Config, learned: dict[str, Any]) -> Agent:
