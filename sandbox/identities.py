@@ -3,13 +3,15 @@
 Each wing lists its own in `identities.py`; the tests and `make verify` read the same list.
 """
 
+import itertools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-__all__ = ["Identity", "relative_error", "worst_error"]
+__all__ = ["Identity", "normals", "relative_error", "worst_error"]
 
 
 class Identity(NamedTuple):
@@ -26,6 +28,26 @@ class Identity(NamedTuple):
     draw: Callable[..., tuple]
     tolerance: float = 1e-10
     float32_tolerance: float = 1e-3
+
+
+def normals(*shapes: tuple[int, ...]) -> Callable[[jax.Array, Any], tuple[jax.Array, ...]]:
+    """As many standard normal arrays as there are shapes, drawn as one: to draw takes long to compile.
+
+    Args:
+      shapes: of each.
+    Returns:
+      draw(key, dtype), for an Identity.
+
+    >>> [one.shape for one in normals((2,), (3, 4))(jax.random.key(0), jnp.float32)]
+    [(2,), (3, 4)]
+    """
+    sizes = [math.prod(shape) for shape in shapes]
+
+    def draw(key: jax.Array, dtype: Any) -> tuple[jax.Array, ...]:
+        drawn = jnp.split(jax.random.normal(key, (sum(sizes),), dtype), list(itertools.accumulate(sizes))[:-1])
+        return tuple(one.reshape(shape) for one, shape in zip(drawn, shapes))
+
+    return draw
 
 
 def relative_error(left: Any, right: Any) -> jax.Array:

@@ -1,7 +1,5 @@
 """What this wing satisfies: the gradients of a convolution by hand, and its own derivatives, against JAX's."""
 
-import itertools
-import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,7 +13,7 @@ from sandbox.convolution.convolve import conv
 from sandbox.convolution.geometry import SPATIAL, geometry_of
 from sandbox.convolution.losses import Images, Maps, cross_entropy, squared_error
 from sandbox.convolution.pooling import average_pool, max_pool
-from sandbox.identities import Identity
+from sandbox.identities import Identity, normals
 
 __all__ = ["IDENTITIES"]
 
@@ -60,16 +58,6 @@ def _shapes(kind: Kind):
     return x, w, y.shape
 
 
-def _normal(*shapes):
-    """As many arrays as there are shapes, drawn as one: a generator takes longer to compile than a convolution."""
-    sizes = [math.prod(shape) for shape in shapes]
-
-    def draw(key, dtype):
-        drawn = jnp.split(jax.random.normal(key, (sum(sizes),), dtype), list(itertools.accumulate(sizes))[:-1])
-        return tuple(one.reshape(shape) for one, shape in zip(drawn, shapes))
-    return draw
-
-
 def _grad_by_hand(kind: Kind, x, w, dy):
     return (derivatives.input_grad(w, dy, input_size=kind.size, **kind.how),
             derivatives.weight_grad(x, dy, kernel_size=kind.kernel_size, **kind.how))
@@ -90,28 +78,28 @@ def _hessian_product(function, x, w, dx, dw):
 
 def _gradients(name: str, kind: Kind) -> Identity:
     return Identity(f"∂L/∂x, ∂L/∂w {name}, by hand", partial(_grad_by_hand, kind), partial(_vjp, _of_lax(kind)),
-                    _normal(*_shapes(kind)))
+                    normals(*_shapes(kind)))
 
 
 def _own(name: str, of: Any, kind: Kind) -> Identity:
     return Identity(name, partial(of, partial(conv, **kind.how)), partial(of, _of_lax(kind)),
-                    _normal(*_shapes(kind)[:2] * 2))
+                    normals(*_shapes(kind)[:2] * 2))
 
 
 def _pooling(by_hand, pool, *shapes, **how) -> tuple:
-    return (partial(by_hand, **how), lambda x, dy: jax.vjp(partial(pool, **how), x)[1](dy)[0], _normal(*shapes))
+    return (partial(by_hand, **how), lambda x, dy: jax.vjp(partial(pool, **how), x)[1](dy)[0], normals(*shapes))
 
 
 def _labelled(key, dtype):
     """Images with classes that were mixed, one of them padding, and the logits of some network."""
     of_classes = (ROWS + 1, CLASSES)
-    logits, targets, images = _normal(of_classes, of_classes, (ROWS + 1, 4, 4, 2))(key, dtype)
+    logits, targets, images = normals(of_classes, of_classes, (ROWS + 1, 4, 4, 2))(key, dtype)
     return logits, Images(images, jax.nn.softmax(targets), jnp.arange(ROWS + 1).astype(dtype))
 
 
 def _with_classifier(key, dtype):
     of_params, of_batch = jax.random.split(key)
-    params = Classifier(*_normal((3, 3, 2, 4), (4,), (4, CLASSES))(of_params, dtype))
+    params = Classifier(*normals((3, 3, 2, 4), (4,), (4, CLASSES))(of_params, dtype))
     return params, _labelled(of_batch, dtype)[1]
 
 
@@ -120,7 +108,7 @@ def _loss_grad(params, batch, apply_fn):
 
 
 def _mapped(key, dtype):
-    maps, targets, weights = _normal(IMAGE, IMAGE, IMAGE[:-1])(key, dtype)
+    maps, targets, weights = normals(IMAGE, IMAGE, IMAGE[:-1])(key, dtype)
     return maps, Maps(targets, targets, jnp.abs(weights))
 
 
@@ -132,12 +120,12 @@ IMAGE, PLAIN, GROUPED = (ROWS, 5, 4, 3), KINDS["3×3"], KINDS["in groups"]
 IDENTITIES = (
     *(_gradients(name, kind) for name, kind in KINDS.items()),
     Identity("J (dx, dw) = dx ∗ w + x ∗ dw", derivatives.conv_jvp, partial(_jvp, _of_lax(PLAIN)),
-             _normal(*_shapes(PLAIN)[:2] * 2)),
+             normals(*_shapes(PLAIN)[:2] * 2)),
     _own("J of conv, depthwise = JAX's", _jvp, KINDS["depthwise"]),
     _own("∇² of conv, dilated, padded = JAX's", _hessian_product, KINDS["dilated, padded"]),
     Identity("vmap over kernels, ∇ = one by one", jax.vmap(partial(_vjp, partial(conv, **GROUPED.how))),
              lambda *stacks: lax.map(lambda one: _vjp(_of_lax(GROUPED), *one), stacks),
-             _normal(*((3, *shape) for shape in _shapes(GROUPED)))),
+             normals(*((3, *shape) for shape in _shapes(GROUPED)))),
     Identity("∂L/∂x of average pooling", *_pooling(derivatives.average_pool_grad, average_pool, IMAGE, (ROWS, 3, 2, 3),
                                                    window=3, strides=2, padding="SAME")),
     Identity("∂L/∂x of max pooling", *_pooling(derivatives.max_pool_grad, max_pool, IMAGE, (ROWS, 3, 2, 3),

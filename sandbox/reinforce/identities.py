@@ -1,13 +1,11 @@
 """What this wing satisfies: scores and losses by hand, and the policy gradient by enumeration, by theorem, by JAX."""
 
-import itertools
-import math
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 
-from sandbox.identities import Identity
+from sandbox.identities import Identity, normals
 from sandbox.reinforce import derivatives, exact
 from sandbox.reinforce.baselines import optimal_constant
 from sandbox.reinforce.distributions import CATEGORICAL, GAUSSIAN, Gaussian
@@ -22,17 +20,6 @@ DISCOUNT, ENTROPY_WEIGHT, CLIP = 0.9, 0.1, 0.2
 OF_GAUSSIAN = {"score": derivatives.gaussian_score, "entropy_grad": derivatives.gaussian_entropy_grad}
 
 
-def _normal(*shapes):
-    """As many arrays as there are shapes, drawn as one: a generator takes longer to compile than most of what is
-    here."""
-    sizes = [math.prod(shape) for shape in shapes]
-
-    def draw(key, dtype):
-        drawn = jnp.split(jax.random.normal(key, (sum(sizes),), dtype), list(itertools.accumulate(sizes))[:-1])
-        return tuple(one.reshape(shape) for one, shape in zip(drawn, shapes))
-    return draw
-
-
 def _batch(actions, advantages, log_probs):
     """Decisions of which one is padding."""
     weights = jnp.arange(ROWS).astype(advantages.dtype)
@@ -41,13 +28,13 @@ def _batch(actions, advantages, log_probs):
 
 def _categorical(key, dtype):
     """Logits, and decisions of another policy not far away."""
-    logits, advantages, away, order = _normal((ROWS, NUMBERS), (ROWS,), (ROWS,), (ROWS, NUMBERS))(key, dtype)
+    logits, advantages, away, order = normals((ROWS, NUMBERS), (ROWS,), (ROWS,), (ROWS, NUMBERS))(key, dtype)
     actions = jnp.argmax(order, axis=-1)
     return logits, _batch(actions, advantages, CATEGORICAL.log_prob(logits, actions) + away / 3)
 
 
 def _gaussian(key, dtype):
-    mean, log_std, actions, advantages, away = _normal(*[(ROWS, NUMBERS)] * 3, (ROWS,), (ROWS,))(key, dtype)
+    mean, log_std, actions, advantages, away = normals(*[(ROWS, NUMBERS)] * 3, (ROWS,), (ROWS,))(key, dtype)
     head = Gaussian(mean, log_std / 2)
     return head, _batch(actions, advantages, GAUSSIAN.log_prob(head, actions) + away / 3)
 
@@ -68,14 +55,14 @@ def _clipped(distribution, head, batch, **how):
 
 
 def _values(key, dtype):
-    values, returns = _normal((ROWS,), (ROWS,))(key, dtype)
+    values, returns = normals((ROWS,), (ROWS,))(key, dtype)
     return values, Returns(jnp.zeros((ROWS, 1), dtype), returns, jnp.arange(ROWS).astype(dtype))
 
 
 def _process(key, dtype):
     """A policy, another, and a Markov decision process that may end."""
     pairs = (STATES, ACTIONS)
-    theta, other, moves, rewards, first = _normal(pairs, pairs, (*pairs, STATES), pairs, (STATES,))(key, dtype)
+    theta, other, moves, rewards, first = normals(pairs, pairs, (*pairs, STATES), pairs, (STATES,))(key, dtype)
     terminal = jnp.arange(STATES) == STATES - 1
     transitions = jnp.where(terminal[:, None, None], jnp.eye(STATES, dtype=dtype)[None, -1:], jax.nn.softmax(moves))
     start = jax.nn.softmax(jnp.where(terminal, -jnp.inf, first))
@@ -150,7 +137,7 @@ def _fisher_in_three_ways(logits, vector):
 
 def _system(key, dtype):
     """A gain, spreads, and a system that neither explodes nor is still: two numbers of state, one of action."""
-    gain, log_std, A, B, Q, R, G, S = _normal((1, 2), (1,), (2, 2), (2, 1), (2, 2), (1, 1), (2, 2), (2, 2))(key, dtype)
+    gain, log_std, A, B, Q, R, G, S = normals((1, 2), (1,), (2, 2), (2, 1), (2, 2), (1, 1), (2, 2), (2, 2))(key, dtype)
     return gain / 2, log_std / 2, LinearQuadratic(A / 2, B, Q + Q.T, jnp.abs(R), G, S)
 
 
@@ -188,7 +175,7 @@ IDENTITIES = (
     Identity("∇ value error = w / Σw (V − G)", derivatives.value_error_grad, partial(_of_loss, value_error), _values),
     Identity("F v = E[∇ log p ∇ log pᵀ] v = −E[∇² log p] v = ∇ pᵀ v",
              lambda z, v: (derivatives.fisher_product(z, v),) * 3, _fisher_in_three_ways,
-             _normal((NUMBERS,), (NUMBERS,))),
+             normals((NUMBERS,), (NUMBERS,))),
     Identity("∇J of an MDP, by the theorem", _by_theorem, _return_grad, _process),
     Identity("∇J of an MDP, by enumeration", _by_enumeration, partial(_return_grad, horizon=HORIZON), _process),
     Identity("∇J by rewards to go, with any baseline", _to_go_with_baseline, _by_enumeration, _process),

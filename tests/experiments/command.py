@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -40,6 +41,18 @@ def run(*arguments, cwd, limit=""):
     process = start(*arguments, cwd=cwd, limit=limit, keep_compiled=not limit)
     out, err = process.communicate(timeout=300)
     return process.returncode, out, err
+
+
+def kill_and_resume(name, *flags, stage, cwd):
+    """The run of an experiment in cwd/run, killed when a stage has saved for the first time, and gone on with."""
+    process = start(name, *flags, "--out", "run", "--checkpoint-seconds", 0, cwd=cwd)
+    while not list(cwd.glob(f"run/checkpoints/{stage}/0*")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    code, _, err = run(name, "--resume", "run", "--checkpoint-seconds", 60, cwd=cwd)
+    assert code == 0, err
 
 
 def call(*arguments, cwd):

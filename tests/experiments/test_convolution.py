@@ -2,7 +2,6 @@
 
 import io
 import json
-import time
 
 import jax
 import numpy as np
@@ -65,14 +64,7 @@ def test_a_finished_run_classifies_and_shows_what_it_looks_at(finished):
 
 @pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(finished, tmp_path):
-    process = command.start(*SHORT, "--out", "run", "--checkpoint-seconds", 0, cwd=tmp_path)
-    while not list(tmp_path.glob("run/checkpoints/learn/0*")):
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.05)
-    process.kill()
-    process.communicate()
-    code, _, err = command.run("convolution", "--resume", "run", "--checkpoint-seconds", 60, cwd=tmp_path)
-    assert code == 0, err
+    command.kill_and_resume(*SHORT, stage="learn", cwd=tmp_path)
     never, twice = (json.loads((where / "summary.json").read_text()) for where in (finished[0], tmp_path / "run"))
     assert twice["metrics"] == never["metrics"]
 

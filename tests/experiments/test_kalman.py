@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import time
 
 import jax.numpy as jnp
 import numpy as np
@@ -59,14 +58,7 @@ def test_a_finished_run_filters_and_refuses_what_cannot_be(finished):
 
 @pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(finished, tmp_path):
-    process = command.start(*SHORT, "--out", "run", "--checkpoint-seconds", 0, cwd=tmp_path)
-    while not list(tmp_path.glob("run/checkpoints/learn/0*")):
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.05)
-    process.kill()
-    process.communicate()
-    code, _, err = command.run("kalman", "--resume", "run", "--checkpoint-seconds", 60, cwd=tmp_path)
-    assert code == 0, err
+    command.kill_and_resume(*SHORT, stage="learn", cwd=tmp_path)
     never, twice = (json.loads((where / "summary.json").read_text())["metrics"]
                     for where in (finished[0], tmp_path / "run"))
     assert twice == never

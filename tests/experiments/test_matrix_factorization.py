@@ -1,7 +1,6 @@
 """The recommender's experiment, a few steps of it through its real command line."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -55,14 +54,7 @@ def test_a_finished_run_recommends(finished):
 
 def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(finished, tmp_path):
     directory, _ = finished
-    process = command.start(*SHORT, "--out", "run", "--checkpoint-seconds", 0, cwd=tmp_path)
-    while not list(tmp_path.glob("run/checkpoints/point/0*")):
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.05)
-    process.kill()
-    process.communicate()
-    code, _, err = command.run("matrix_factorization", "--resume", "run", "--checkpoint-seconds", 60, cwd=tmp_path)
-    assert code == 0, err
+    command.kill_and_resume(*SHORT, stage="point", cwd=tmp_path)
     never, twice = (json.loads((where / "summary.json").read_text())["metrics"]
                     for where in (directory, tmp_path / "run"))
     assert "test_rmse" in twice and twice == {name: never[name] for name in twice}

@@ -2,7 +2,6 @@
 
 import io
 import json
-import time
 
 import jax
 import jax.numpy as jnp
@@ -78,14 +77,7 @@ def test_finished_agents_act_and_say_how_good_it_looks(finished):
 
 @pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(finished, tmp_path):
-    process = command.start(*SHORT, "--evaluate-in-gym", "--out", "run", "--checkpoint-seconds", 0, cwd=tmp_path)
-    while not list(tmp_path.glob("run/checkpoints/plain/0*")):  # one way has learned, the other is under way
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.05)
-    process.kill()
-    process.communicate()
-    code, _, err = command.run("reinforce", "--resume", "run", "--checkpoint-seconds", 60, cwd=tmp_path)
-    assert code == 0, err
+    command.kill_and_resume(*SHORT, "--evaluate-in-gym", stage="plain", cwd=tmp_path)  # one way has learned already
     never, twice = (json.loads((where / "summary.json").read_text()) for where in (finished[0], tmp_path / "run"))
     assert twice["metrics"] == never["metrics"]
 
