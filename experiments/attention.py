@@ -21,7 +21,7 @@ from experiments.runner.config import RunConfig, require
 from experiments.runner.finish import finish
 from experiments.runner.loop import begin, train
 from experiments.runner.result import Result
-from experiments.runner.run import start
+from experiments.runner.run import require_mesh, start
 from experiments.runner.summary import Reference
 from experiments.writing import figures, problem, report
 from experiments.writing.writer import Writer
@@ -141,15 +141,12 @@ def run(config: Config = Config()) -> Result:
     def initial(key):
         return init_state(model.init(key, jnp.zeros((1, 1), jnp.int32)), optimizer, jax.random.fold_in(key, 1))
 
+    require_mesh(config, "--batch-size", config.batch_size)
     with start(NAME, config, task.fingerprint) as work:
         seeds = range(config.seed, config.seed + config.seeds)
         states = begin(work, "learn", jax.vmap(initial), jnp.stack([jax.random.key(seed) for seed in seeds]))
         sample = partial(draw, config)
         if work.mesh is not None:
-            devices = work.mesh.shape.get("data", 0)
-            require(devices > 0, "--mesh", "of an axis called data", config.mesh)
-            require(config.batch_size % devices == 0, "--batch-size", f"a multiple of data={devices}",
-                    config.batch_size)
             states, sample = sharding.replicate(work.mesh, states), sharding.constrain_batch(work.mesh, sample)
 
         def step(state, tokens):

@@ -21,7 +21,7 @@ from experiments.runner.config import RunConfig, require
 from experiments.runner.finish import finish
 from experiments.runner.loop import begin, train
 from experiments.runner.result import Result
-from experiments.runner.run import start
+from experiments.runner.run import require_mesh, start
 from experiments.runner.summary import Reference
 from experiments.vision import figures, problem, report
 from experiments.vision.classifier import ImageClassifier
@@ -149,13 +149,9 @@ def run(config: Config = Config()) -> Result:
         params = model.init(key, jnp.zeros((1, *task.train.images.shape[1:])))
         return with_average(init_state(params, optimizer, jax.random.fold_in(key, 1)))
 
+    require_mesh(config, "--batch-size", config.batch_size)
     with start(NAME, config, task.fingerprint) as work:
         seeds = range(config.seed, config.seed + config.seeds)
-        if work.mesh is not None:
-            devices = work.mesh.shape.get("data", 0)
-            require(devices > 0, "--mesh", "of an axis called data", config.mesh)
-            require(config.batch_size % devices == 0, "--batch-size", f"a multiple of data={devices}",
-                    config.batch_size)
         states = begin(work, "learn", jax.vmap(initial), jnp.stack([jax.random.key(seed) for seed in seeds]))
         if work.mesh is not None:
             states, sample = sharding.replicate(work.mesh, states), sharding.constrain_batch(work.mesh, sample)

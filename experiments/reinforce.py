@@ -26,7 +26,7 @@ from experiments.runner.errors import UserError
 from experiments.runner.finish import finish
 from experiments.runner.loop import begin, heed_signals, spending, train
 from experiments.runner.result import Result
-from experiments.runner.run import Run, parse_mesh, start
+from experiments.runner.run import Run, require_mesh, start
 from sandbox import sharding
 
 NAME = "reinforce"
@@ -136,7 +136,7 @@ def run(config: Config = Config()) -> Result:
     if config.env.startswith(GYMNASIUM):
         return act_in_gymnasium(config)
     environment, recipe = environment_of(config.env), recipe_for(config)
-    require_mesh(config)
+    require_mesh(config, "--seeds", config.seeds)
     if config.evaluate_in_gym:
         in_gymnasium.require_matching(environment.name, environment)
     agent = agent_for(environment, config.widths, recipe.reward_scale)
@@ -215,14 +215,6 @@ def in_gym(work: Run, agent: Agent, name: str, episodes: int) -> np.ndarray:
 def revive(config: Config, learned: dict[str, Any]) -> Agent:
     """The agents of a finished run, from what they learned."""
     return revived(learned)
-
-
-def require_mesh(config: Config) -> None:
-    """Refuse a mesh over which the agents cannot be divided."""
-    if config.mesh is not None:
-        devices = parse_mesh(config.mesh).get("data", 0)
-        require(devices > 0, "--mesh", "of an axis called data", config.mesh)
-        require(config.seeds % devices == 0, "--seeds", f"a multiple of data={devices}", config.seeds)
 
 
 def placed(work: Run, states: Any) -> Any:

@@ -96,7 +96,7 @@ class Agent:
         returns = []
         with bar("gymnasium", self.num) as show:
             for agent in range(self.num):
-                act = partial(self.act, agent=agent)
+                act = partial(_likeliest, self.distribution, self.policy, self._policy(agent))
                 returns.append(in_gymnasium.play(name, act, episodes=episodes, seed=seed + agent))
                 show(agent + 1, f"return {returns[-1].mean():.1f}")
                 after(agent + 1)

@@ -14,7 +14,7 @@ import jax
 
 from experiments.runner import directory as directories
 from experiments.runner import files
-from experiments.runner.config import RunConfig
+from experiments.runner.config import RunConfig, require
 from experiments.runner.errors import UserError
 from experiments.runner.progress import say
 from sandbox import sharding
@@ -91,6 +91,20 @@ def parse_mesh(text: str) -> dict[str, int]:
     if len(axes) < len(pairs) or "" in axes:
         raise UserError(f"--mesh must name each axis once, got {text!r}")
     return axes
+
+
+def require_mesh(config: RunConfig, flag: str, number: int) -> None:
+    """Refuse a mesh whose axis `data` cannot divide the number that a flag names.
+
+    Raises:
+      UserError: it has no such axis, or the number is no multiple of it.
+
+    >>> require_mesh(RunConfig(mesh="data=2"), "--seeds", 4)
+    """
+    if config.mesh is not None:
+        devices = parse_mesh(config.mesh).get("data", 0)
+        require(devices > 0, "--mesh", "of an axis called data", config.mesh)
+        require(number % devices == 0, flag, f"a multiple of data={devices}", number)
 
 
 def total_seconds(run: Run) -> dict[str, float]:
