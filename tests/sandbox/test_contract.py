@@ -31,9 +31,10 @@ def public_losses(wing):
     package = importlib.import_module(f"sandbox.{wing}")
     modules = [importlib.import_module(f"{package.__name__}.{found.name}")
                for found in pkgutil.iter_modules(package.__path__)]
-    functions = {getattr(module, name) for module in modules for name in getattr(module, "__all__", ())}
-    return [function for function in functions if inspect.isfunction(function)
-            and list(inspect.signature(function).parameters)[:2] == ["params", "batch"]
+    functions = {found for module in modules for name in getattr(module, "__all__", ())
+                 if inspect.isfunction(found := getattr(module, name))}
+    return [function for function in functions
+            if list(inspect.signature(function).parameters)[:2] == ["params", "batch"]
             and (function.__module__.endswith(".losses")
                  or typing.get_args(inspect.signature(function).return_annotation)[:1] == (jax.Array,))]
 
