@@ -12,16 +12,19 @@ from sandbox import (
     averaging,
     convolution,
     epochs,
+    gan,
     identities,
     kalman,
     matrix_factorization,
     muon,
     reductions,
+    reinforce,
     sharding,
     training,
+    two_sample,
 )
 
 __all__ = [
-    "attention", "averaging", "convolution", "epochs", "identities", "kalman", "matrix_factorization", "muon",
-    "reductions", "sharding", "training",
+    "attention", "averaging", "convolution", "epochs", "gan", "identities", "kalman", "matrix_factorization", "muon",
+    "reductions", "reinforce", "sharding", "training", "two_sample",
 ]
