@@ -14,7 +14,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from experiments.runner import metrics
 from experiments.runner.config import RunConfig, require
@@ -25,10 +24,9 @@ from experiments.runner.run import require_mesh, start
 from experiments.runner.summary import Reference
 from experiments.vision import figures, problem, report
 from experiments.vision.classifier import ImageClassifier
-from experiments.vision.problem import Augmentation, Problem, Scale
+from experiments.vision.learning import learning
+from experiments.vision.problem import Problem, Scale
 from sandbox import convolution, sharding
-from sandbox.averaging import averaged, with_average
-from sandbox.training import init_state, step_of
 
 NAME = "convolution"
 
@@ -134,43 +132,26 @@ def run(config: Config = Config()) -> Result:
     num_images, num_classes = len(task.train.labels), len(task.class_names)
     require(config.batch_size <= num_images, "--batch-size", f"at most the {num_images:,} images to learn from",
             config.batch_size)
-    num_steps = max(1, round(config.epochs * (num_images // config.batch_size)))
-    model = network(config, num_classes)
-    optimizer = convolution.kernels_and_rest(kernels=schedule(config.kernel_learning_rate, config.warmup, num_steps),
-                                             rest=schedule(config.learning_rate, config.warmup, num_steps),
-                                             beta=config.momentum)
-    loss = partial(convolution.cross_entropy, apply_fn=model.apply, label_smoothing=config.label_smoothing)
-    take = averaged(step_of(loss, optimizer, lambda key, batch: batch),
-                    decay=1 - 1 / max(1.0, config.average * num_steps))
-    sample = partial(problem.draw, scale=task.scale, num_classes=num_classes, batch_size=config.batch_size,
-                     how=Augmentation(flip_rate(config, task), config.shift, config.cutout, config.mixup))
-
-    def initial(key):
-        params = model.init(key, jnp.zeros((1, *task.train.images.shape[1:])))
-        return with_average(init_state(params, optimizer, jax.random.fold_in(key, 1)))
-
+    model, flip, shape = network(config, num_classes), flip_rate(config, task), task.train.images.shape[1:]
+    how = learning(config, model, task.scale, shape=shape, num_images=num_images, num_classes=num_classes, flip=flip)
     require_mesh(config, "--batch-size", config.batch_size)
     with start(NAME, config, task.fingerprint) as work:
         seeds = range(config.seed, config.seed + config.seeds)
-        states = begin(work, "learn", jax.vmap(initial), jnp.stack([jax.random.key(seed) for seed in seeds]))
+        states = begin(work, "learn", jax.vmap(how.initial), jnp.stack([jax.random.key(seed) for seed in seeds]))
         if work.mesh is not None:
-            states, sample = sharding.replicate(work.mesh, states), sharding.constrain_batch(work.mesh, sample)
-
-        def step(both, part):
-            return take(both, sample(both.state.key, both.state.step, part))
-
-        params = train(work, "learn", step, states, task.train, num_steps=num_steps,
-                       chunk_steps=max(1, num_steps // 100), labels=[f"seed {seed}" for seed in seeds],
+            states = sharding.replicate(work.mesh, states)
+            how = how._replace(sample=sharding.constrain_batch(work.mesh, how.sample))
+        params = train(work, "learn", how.step, states, task.train, num_steps=how.num_steps,
+                       chunk_steps=max(1, how.num_steps // 100), labels=[f"seed {seed}" for seed in seeds],
                        runs="map" if jax.default_backend() == "cpu" else "vmap").state.average
-        mirrored = flip_rate(config, task) > 0
-        judge = partial(report.judge, model.apply, scale=task.scale, mirrored=mirrored)
+        judge = partial(report.judge, model.apply, scale=task.scale, mirrored=flip > 0)
         log_p = np.asarray(begin(work, "judge", judge, params, task.judged))
         name = "val" if task.held_out else "test"
         reached = report.metrics(log_p, task.judged, name)
         lines = metrics.read(work.directory, "learn")
         published = REFERENCE.get((config.dataset, config.network))
         first = jax.tree.map(lambda leaf: leaf[0], params)
-        classifier = ImageClassifier(model, first, task.train.images.shape[1:], task.scale, task.class_names, mirrored)
+        classifier = ImageClassifier(model, first, shape, task.scale, task.class_names, flip > 0)
         return finish(
             work,
             metrics=reached,
@@ -182,7 +163,7 @@ def run(config: Config = Config()) -> Result:
                    "saliency": figures.saliency(classifier, task.judged),
                    "mistakes": figures.worst_mistakes(classifier, task.judged, log_p[0])},
             learned={"params": first, "mean": task.scale.mean, "std": task.scale.std,
-                     "of_problem": np.array([task.scale.max_pixel, mirrored, *task.train.images.shape[1:]]),
+                     "of_problem": np.array([task.scale.max_pixel, flip > 0, *shape]),
                      "class_names": np.frombuffer(json.dumps(task.class_names).encode(), np.uint8)},
             model=classifier,
             sample=f"{sum(leaf.size for leaf in jax.tree.leaves(first)):,} parameters, {num_images:,} images to learn "
@@ -211,10 +192,3 @@ def network(config: Config, num_classes: int) -> nn.Module:
 def flip_rate(config: Config, task: Problem) -> float:
     """Of the flag, or what becomes the images."""
     return (0.5 if task.mirrored else 0.0) if config.flip is None else config.flip
-
-
-def schedule(rate: float, warmup: float, num_steps: int) -> optax.Schedule:
-    """Up from 0 in the first share of the steps, and down to 0 in the rest."""
-    rising = round(warmup * num_steps)
-    return optax.join_schedules([optax.linear_schedule(rate / (rising + 1), rate, rising),
-                                 optax.linear_schedule(rate, 0.0, max(1, num_steps - rising))], [rising])

@@ -9,12 +9,13 @@ import pytest
 
 import experiments
 from experiments import convolution
-from experiments.convolution import Config, network, schedule
+from experiments.convolution import Config, network
 from experiments.data import embedded_digits
 from experiments.runner import cli
 from experiments.runner.errors import UserError
 from experiments.vision import figures, problem, report
 from experiments.vision.classifier import ImageClassifier
+from experiments.vision.learning import schedule
 from experiments.vision.problem import Augmentation, Part, Scale
 from tests.experiments import command
 
