@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("matrix_factorization", "kalman", "attention", "convolution", "reinforce")
+BENCHMARKS = ("matrix_factorization", "kalman", "attention", "convolution", "reinforce", "gan")
 
 
 def main(arguments: list[str]) -> int:

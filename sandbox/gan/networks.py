@@ -51,9 +51,9 @@ class PointDiscriminator(nn.Module):
     @nn.compact
     def __call__(self, points: jax.Array) -> jax.Array:
         """(N,) of points (N, D)."""
-        octaves = [2.0**k for k in range(self.waves)]
-        waves = [wave(k * points) / k for wave in (jnp.sin, jnp.cos) for k in octaves]
-        seen = jnp.concatenate([points, *waves], axis=-1)
+        octaves = 2.0 ** jnp.arange(self.waves, dtype=points.dtype)[None, :, None]
+        waves = [wave(octaves * points[:, None]) / octaves for wave in (jnp.sin, jnp.cos)]
+        seen = jnp.concatenate([points, *(wave.reshape(len(points), -1) for wave in waves)], axis=-1)
         return nn.Dense(1, kernel_init=LECUN, name="out")(_hidden(self.widths, seen))[:, 0]
 
 

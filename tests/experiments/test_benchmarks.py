@@ -11,6 +11,8 @@ from experiments.benchmarks import (
     attention_ours,
     convolution,
     convolution_ours,
+    gan,
+    gan_ours,
     kalman,
     kalman_ours,
     reinforce,
@@ -43,7 +45,7 @@ def test_tables_set_both_sides_against_each_other():
     assert cells == [["0.9000", "3.000", "8.000"], ["0.9500", "3.000", "6.000"], ["", "1.0 x", "0.8 x"]]
 
 
-@pytest.mark.parametrize("name", ["matrix_factorization", "kalman", "attention", "convolution", "reinforce"])
+@pytest.mark.parametrize("name", ["matrix_factorization", "kalman", "attention", "convolution", "reinforce", "gan"])
 def test_a_misspelt_flag_is_refused(name):
     command = [sys.executable, "-m", f"experiments.benchmarks.{name}", "--sweps", "3"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -257,6 +259,62 @@ def test_learning_table_sets_every_way_against_both_loops():
     assert "PyTorch 2" in str(table.title)
     alone = reinforce.table({"ours": ours, "peers": {}}, reinforce.Config(devices=2))
     assert len(alone.columns) == 5 and alone.row_count == 6 and "on 2 x cpu" in str(alone.title)
+
+
+@pytest.mark.slow
+def test_our_players_learn_without_the_peers(capsys):
+    config = gan.Config(peers_python=None, datasets=("ring",), pairs=2, devices=2, widths=(4,), batch_size=8,
+                        chunk_steps=2, chunks=2, turns=1)
+    report = gan.main(config)["ring"]
+    assert [side["pairs"] for side in report["sides"].values()] == [1, 2] and report["oracle"] is None
+    assert all(len(side["seconds"]) == 2 and min(side["seconds"]) > 0 and 0 < side["loss"] < 50
+               for side in report["sides"].values())
+    assert report["built"]["recipe"]["widths"] == [4] and report["built"]["num_classes"] == 0
+    assert "here, 2 on 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("dataset", ["ring", pytest.param("digits", marks=pytest.mark.slow)])
+def test_players_to_agree_on_are_in_double_precision(tmp_path, dataset):
+    target = tmp_path / "out.npz"
+    built = gan_ours.reference({}, flags={"dataset": dataset, "widths": (4,)}, rows=3, target=target)
+    assert built["shape"] == {"ring": (2,), "digits": (8, 8, 1)}[dataset]
+    with np.load(target) as written:
+        arrays = {name: array for name, array in written.items() if not name.startswith(("data.", "labels"))}
+        assert all(array.dtype == np.float64 for array in arrays.values())
+        for player in ("generator", "discriminator"):
+            params, gradients = ({name.removeprefix(f"{kind}.{player}."): array for name, array in arrays.items()
+                                  if name.startswith(f"{kind}.{player}.")} for kind in ("params", "gradients"))
+            assert {name: array.shape for name, array in params.items()} == {
+                name: array.shape for name, array in gradients.items()}
+            assert sum(array.size for array in params.values()) == built["parameters"][player]
+            # Not so of every bias: a relativistic loss asks for differences of logits alone.
+            assert all(np.any(np.abs(array) > 1e-9) for name, array in gradients.items() if name.endswith("kernel"))
+        assert ("labels" in written) == (dataset == "digits") == ("data.images" in written)
+
+
+def test_table_of_games_sets_all_pairs_together_against_the_fastest_peers():
+    sides = {"here, 1 on 1": (1, 0.1), "here, 10 on 2": (10, 0.2), "PyTorch, eager, 1 threads": (1, 0.1),
+             "PyTorch, eager, 2 threads": (1, 0.05), "PyTorch, compiled, 1 threads": (1, 0.025)}
+    report = {"dataset": "ring", "oracle": {"losses": 1e-16, "gradients": 2e-15}, "built": {
+        "recipe": {"batch_size": 256}, "parameters": {"generator": 1000, "discriminator": 2000}}, "sides": {
+            name: {"pairs": pairs, "seconds": [0.001, seconds, 9.0], "compile_seconds": 2.0, "loss": 0.7,
+                   ("torch" if "PyTorch" in name else "jax"): "0.1"} for name, (pairs, seconds) in sides.items()}}
+    table = gan.table(report)
+    rows = list(zip(*(column.cells for column in table.columns)))
+    assert rows[1] == ("here, 10 on 2", "10", "50.0", "2.50 x", "1.25 x", "2.0", "0.700")
+    assert rows[2][2:6] == ("10.0", "0.50 x", "0.25 x", "-") and rows[-1][2] == "2e-15 apart"
+    assert "jax 0.1, torch 0.1" in str(table.title)
+    alone = {name: side for name, side in report["sides"].items() if "here" in name}
+    assert list(gan.table(report | {"sides": alone, "oracle": None}).columns[3].cells) == ["-", "-"]
+
+
+def test_players_that_differ_are_not_compared():
+    gan.require_agreement(None)
+    gan.require_agreement({"losses": 1e-16, "gradients": 1e-14, "peak_bytes": 10**9})
+    with pytest.raises(ValueError, match="in losses and gradients they are 2e-06 apart"):
+        gan.require_agreement({"losses": 1e-16, "gradients": 2e-6})
+    with pytest.raises(ValueError, match="nan apart"):
+        gan.require_agreement({"losses": float("nan"), "gradients": 1e-16})
 
 
 def test_simulated_tracks_follow_their_own_equations():

@@ -1,0 +1,122 @@
+"""What the experiment learned, in hand: forge samples, and hear how real the discriminator takes them for."""
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.runner.errors import UserError
+from sandbox import gan
+from sandbox.gan import Players
+
+AT_ONCE = 500  # samples; what a network keeps of them grows with it
+
+
+@dataclasses.dataclass(frozen=True)
+class Forger:
+    """K pairs of a generator and a discriminator.
+
+    networks: of both. latent_size: numbers that a sample is made of. shape: of a sample. scale, offset: data are what
+    players see times scale plus offset. num_classes: that samples are asked for by; 0: by none. max_pixel: 0 for what
+    is no image. params: Players of all K, stacked; None before there are any.
+    """
+
+    networks: Players
+    latent_size: int
+    shape: tuple[int, ...]
+    scale: float
+    offset: float = 0.0
+    num_classes: int = 0
+    max_pixel: int = 0
+    params: Any = dataclasses.field(default=None, repr=False)
+
+    @property
+    def num(self) -> int:
+        """How many there are."""
+        return jax.tree.leaves(self.params)[0].shape[0]
+
+    @property
+    def num_parameters(self) -> Players:
+        """Of one of each."""
+        return Players(*(sum(leaf[0].size for leaf in jax.tree.leaves(player)) for player in self.params))
+
+    def init(self, key: jax.Array) -> Players:
+        """Parameters of one pair, drawn."""
+        labels = (jnp.zeros(1, jnp.int32),) if self.num_classes else ()
+        inputs = jnp.zeros((1, self.latent_size)), jnp.zeros((1, *self.shape))
+        return Players(*(network.init(one, first, *labels)
+                         for network, one, first in zip(self.networks, jax.random.split(key), inputs)))
+
+    def with_params(self, params: Players) -> "Forger":
+        """The same, of these parameters."""
+        return dataclasses.replace(self, params=params)
+
+    def forge(self, num: int, labels: np.ndarray | None = None, seed: int = 0, forger: int = 0) -> np.ndarray:
+        """Samples of one generator: points (num, 2), or pixels (num, H, W, C) of uint8.
+
+        Args:
+          labels: (num,) classes; without them each in its turn. seed: of the latents. forger: which of the K.
+        """
+        if num < 1:
+            raise UserError(f"num must be at least 1, got {num}")
+        if self.num_classes:
+            labels = np.arange(num) % self.num_classes if labels is None else np.asarray(labels)
+            if labels.shape != (num,) or not np.all((labels >= 0) & (labels < self.num_classes)):
+                raise UserError(f"labels must be {num} numbers of 0 to {self.num_classes - 1}, got {labels}")
+        elif labels is not None:
+            raise UserError("labels must be left out: this generator is not asked for classes")
+        one = self._nth(self.params.generator, forger)
+        return self.as_data(_forge(self, one, jax.random.key(seed), num, labels))
+
+    def realness(self, samples: np.ndarray, labels: np.ndarray | None = None, forger: int = 0) -> np.ndarray:
+        """The discriminator's logits of samples as `forge` returns them, (N,)."""
+        samples = np.asarray(samples, np.float32)
+        if samples.shape[1:] != self.shape:
+            raise UserError(f"samples must be (N, {', '.join(map(str, self.shape))}), got {samples.shape}")
+        if bool(self.num_classes) != (labels is not None):
+            raise UserError(f"labels must be {'given' if self.num_classes else 'left out'}")
+        one = self._nth(self.params.discriminator, forger)
+        conditions = () if labels is None else (jnp.asarray(labels),)
+        return np.asarray(_realness(self.networks.discriminator, one, self.as_seen(samples), conditions))
+
+    def _nth(self, player: Any, number: int) -> Any:
+        if not 0 <= number < self.num:
+            raise UserError(f"forger must be 0 to {self.num - 1}, got {number}")
+        return jax.tree.map(lambda leaf: leaf[number], player)
+
+    def as_seen(self, data: jax.Array) -> jax.Array:
+        """Data as players see them."""
+        return (data - self.offset) / self.scale
+
+    def as_data(self, seen: jax.Array) -> np.ndarray:
+        """What players see, as the data are."""
+        data = np.asarray(seen) * self.scale + self.offset
+        return np.rint(data).clip(0, self.max_pixel).astype(np.uint8) if self.max_pixel else data
+
+    def seen(self, generator: Any, key: jax.Array, num: int, labels: Any = None) -> jax.Array:
+        """Samples as players see them, of a generator's parameters; to be compiled, its memory that of AT_ONCE."""
+        latents = gan.draw_latents(key, num, self.latent_size)
+        conditions = () if labels is None else (jnp.asarray(labels),)
+
+        def one(inputs):
+            return self.networks.generator.apply(generator, *(each[None] for each in inputs))[0]
+
+        return jax.lax.map(one, (latents, *conditions), batch_size=min(AT_ONCE, num))
+
+
+# A Forger compares by its fields, of which only parameters are no constants: they are handed over apart.
+def _forge(forger: Forger, generator: Any, key: jax.Array, num: int, labels: Any) -> jax.Array:
+    return _forged(dataclasses.replace(forger, params=None), generator, key, num, labels)
+
+
+@partial(jax.jit, static_argnums=(0, 3))
+def _forged(forger, generator, key, num, labels):
+    return forger.seen(generator, key, num, labels)
+
+
+@partial(jax.jit, static_argnums=0)
+def _realness(network, params, samples, conditions):
+    return network.apply(params, samples, *conditions)

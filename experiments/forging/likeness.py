@@ -1,0 +1,137 @@
+"""How like real images forged ones are, to classifiers that took no part in forging them."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import convolution
+from experiments.data import images as image_data
+from experiments.data.images import Images
+from experiments.runner.loop import begin, train
+from experiments.runner.run import Run
+from experiments.vision import problem
+from experiments.vision.learning import Learning, learning
+from experiments.vision.problem import Part, Scale
+from experiments.vision.report import JUDGED_AT_ONCE
+from sandbox import two_sample
+
+SEEN = 30_000  # images, about, that a classifier sees while it learns; but each three times at least
+MOST_COMPARED = 10_000  # images of a side
+HEAD = "head"  # the last layer of the convolution experiment's networks: what comes before are the features
+
+
+class Eye(NamedTuple):
+    """A classifier: model, params learned on images scaled so."""
+
+    model: nn.Module
+    params: Any
+    scale: Scale
+
+
+def learn_to_see(run: Run, data: Images) -> Eye:
+    """The convolution experiment's small network, taught by the real images."""
+    part = Part(jnp.asarray(data.train_images), jnp.asarray(data.train_labels))
+    model, scale, how = _classifier(data)
+    keys = jnp.stack([jax.random.key(run.config.seed)])
+    ended = _taught(run, "see", how, begin(run, "see", jax.vmap(how.initial), keys), part, ["real"], None)
+    return Eye(model, jax.tree.map(lambda leaf: leaf[0], ended), scale)
+
+
+def taught_by(run: Run, forged: np.ndarray, labels: np.ndarray, data: Images) -> np.ndarray:
+    """Share of real, unseen images told right by a classifier of each seed that learned from its forged ones: (K,).
+
+    Args:
+      forged: (K, N, H, W, C) uint8. labels: (N,), that they were asked for by.
+    """
+    model, scale, how = _classifier(data._replace(train_images=forged[0], train_labels=labels))
+    seeds = range(run.config.seed, run.config.seed + len(forged))
+    keys = jnp.stack([jax.random.key(seed) for seed in seeds])
+    parts = Part(jnp.asarray(forged), jnp.broadcast_to(jnp.asarray(labels)[None], forged.shape[:2]))
+    params = _taught(run, "teach", how, begin(run, "teach", jax.vmap(how.initial), keys), parts,
+                     [f"seed {seed}" for seed in seeds], 0)
+    right = begin(run, "teach", lambda params, images: jax.lax.map(
+        lambda one: jnp.argmax(_by_image(model.apply, one, images, scale), axis=-1), params),
+        params, jnp.asarray(data.test_images))
+    return (np.asarray(right) == data.test_labels[None]).mean(axis=1)
+
+
+def distances(run: Run, eye: Eye, forged: np.ndarray, data: Images) -> dict[str, np.ndarray]:
+    """From the real images to learn from, by the eye's features: (K,) each, by name."""
+    real = features(run, eye, data.train_images[:MOST_COMPARED])
+    found = [_apart(run, real, features(run, eye, one[:MOST_COMPARED])) for one in forged]
+    return {name: np.array([one[name] for one in found]) for name in found[0]}
+
+
+def of_real(run: Run, eye: Eye, data: Images) -> str:
+    """The same of real images that none has seen, which is as near as may be expected."""
+    found = _apart(run, features(run, eye, data.train_images[:MOST_COMPARED]),
+                   features(run, eye, data.test_images[:MOST_COMPARED]))
+    return (f"The {min(MOST_COMPARED, len(data.test_images)):,} real test images beside those to learn from: "
+            + ", ".join(f"{name} {value:.4f}" for name, value in found.items()) + ".")
+
+
+def features(run: Run, eye: Eye, images: np.ndarray) -> jax.Array:
+    """What the eye's head would see of images, (N, D)."""
+    def before_head(params, x):
+        def look(call, arguments, keywords, context):
+            return arguments[0] if context.module.name == HEAD else call(*arguments, **keywords)
+
+        with nn.intercept_methods(look):
+            return eye.model.apply(params, x)
+
+    return begin(run, "judge", partial(_by_image, before_head, scale=eye.scale), eye.params, jnp.asarray(images))
+
+
+def classes(run: Run, eye: Eye, images: np.ndarray) -> np.ndarray:
+    """What the eye takes images for: (N,)."""
+    logits = begin(run, "judge", partial(_by_image, eye.model.apply, scale=eye.scale), eye.params, jnp.asarray(images))
+    return np.asarray(logits).argmax(axis=-1)
+
+
+def nearest_training(images: np.ndarray, data: Images) -> np.ndarray:
+    """Number of the training image nearest to each, by pixels: (N,)."""
+    flat = [jnp.asarray(one.reshape(len(one), -1), jnp.float32) for one in (images, data.train_images)]
+    return np.asarray(two_sample.nearest_neighbours(*flat)[0])
+
+
+def nearest_ratio(forged: np.ndarray, data: Images) -> float:
+    """Median squared distance from forged images to their nearest training image, over that of real unseen ones: far
+    below 1, they are copies."""
+    train = jnp.asarray(data.train_images.reshape(len(data.train_images), -1), jnp.float32)
+    medians = [float(jnp.median(two_sample.nearest_neighbours(
+        jnp.asarray(one.reshape(len(one), -1), jnp.float32), train)[1])) for one in (forged, data.test_images)]
+    return medians[0] / medians[1]
+
+
+def _apart(run: Run, real: jax.Array, others: jax.Array) -> dict[str, float]:
+    def of(real, others):
+        precision, recall = two_sample.precision_recall(real, others)
+        return {"frechet_distance": two_sample.frechet_distance(real, others),
+                "kernel_distance": two_sample.kernel_distance(real, others), "precision": precision, "recall": recall}
+
+    return {name: float(value) for name, value in begin(run, "judge", of, real, others).items()}
+
+
+def _classifier(data: Images) -> tuple[nn.Module, Scale, Learning]:
+    num_images, num_classes = len(data.train_labels), len(data.class_names)
+    config = convolution.Config(epochs=max(3.0, SEEN / num_images))
+    mean, std = image_data.channel_statistics(data.train_images, data.max_pixel)
+    model, scale = convolution.network(config, num_classes), Scale(mean, std, data.max_pixel)
+    return model, scale, learning(config, model, scale, shape=data.train_images.shape[1:], num_images=num_images,
+                                  num_classes=num_classes, flip=0.0)
+
+
+def _taught(run: Run, stage: str, how: Learning, states: Any, part: Part, labels: list[str], data_axis: int | None
+            ) -> Any:
+    return train(run, stage, how.step, states, part, num_steps=how.num_steps,
+                 chunk_steps=max(1, how.num_steps // 20), labels=labels, data_axis=data_axis,
+                 runs="map" if jax.default_backend() == "cpu" else "vmap").state.average
+
+
+def _by_image(apply_fn: Any, params: Any, images: jax.Array, scale: Scale) -> jax.Array:
+    return jax.lax.map(lambda image: apply_fn(params, problem.scaled(image[None], scale))[0], images,
+                       batch_size=min(JUDGED_AT_ONCE, images.shape[0]))

@@ -1,0 +1,74 @@
+"""Images to forge, by class: judged by what a classifier that only ever saw forged ones knows of real ones."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.data import image_sets
+from experiments.data.images import Images, fingerprint
+from experiments.forging import likeness, picture_figures
+from experiments.forging.forger import Forger
+from experiments.forging.recipes import Recipe
+from experiments.forging.subject import Subject, Verdict, judging_keys, of_images
+from experiments.runner.config import require
+from experiments.runner.loop import begin
+from experiments.runner.run import Run
+from experiments.vision.problem import Part
+from sandbox import convolution, gan
+from sandbox.gan import Pairs, Players
+
+PICTURES = ("digits", "fashion-mnist", "mnist")
+MOST_FORGED = 10_000  # of each seed, to judge by
+
+
+def pictures(name: str, data_dir: Any, recipe: Recipe) -> Subject:
+    """A set of images, and players that are told the class."""
+    data = image_sets.load(name, data_dir)
+    train = Part(jnp.asarray(data.train_images), jnp.asarray(data.train_labels))
+    shape, num_classes = data.train_images.shape[1:], len(data.class_names)
+    forger = Forger(networks(shape, recipe, num_classes), recipe.latent_size, shape, scale=data.max_pixel / 2,
+                    offset=data.max_pixel / 2, num_classes=num_classes, max_pixel=data.max_pixel)
+    sample = partial(draw_pairs, forger=forger, batch_size=recipe.batch_size)
+    return Subject(forger, (train,), sample, partial(judge, data=data), fingerprint(data),
+                   of_images())
+
+
+def networks(shape: tuple[int, ...], recipe: Recipe, num_classes: int) -> Players:
+    """A residual pair on the house's own convolution; each size of image is half of the next."""
+    most = 1
+    while not any(pixels % 2**most for pixels in shape[:2]):
+        most += 1
+    require(len(recipe.widths) <= most, "--widths", f"of at most {most} sizes for images of {shape[0]} x {shape[1]}",
+            recipe.widths)
+    how = {"widths": recipe.widths, "num_classes": num_classes, "conv": convolution.conv_general_dilated}
+    return Players(gan.ImageGenerator(shape, **how), gan.ImageDiscriminator(**how))
+
+
+def draw_pairs(key: jax.Array, train: Part, *, forger: Forger, batch_size: int) -> Pairs:
+    """A batch: real images as players see them with their classes, and what fake ones are made of."""
+    of_rows, of_latents, of_mix = jax.random.split(key, 3)
+    rows = jax.random.randint(of_rows, (batch_size,), 0, len(train.labels))
+    real = forger.as_seen(train.images[rows].astype(jnp.float32))
+    return Pairs(real, gan.draw_latents(of_latents, batch_size, forger.latent_size),
+                 jax.random.uniform(of_mix, (batch_size,)), jnp.ones(batch_size), (train.labels[rows],))
+
+
+def judge(run: Run, forger: Forger, *, data: Images) -> Verdict:
+    """What a classifier learns from forged images alone, and how far they are from real ones as another sees them."""
+    num = min(len(data.train_labels), MOST_FORGED)
+    labels = np.sort(np.arange(num) % forger.num_classes).astype(np.int32)
+    seen = begin(run, "judge", lambda *of_seeds: jax.lax.map(lambda one: forger.seen(one[0], one[1], num, labels),
+                                                             of_seeds), forger.params.generator, judging_keys(run))
+    forged = forger.as_data(seen)
+    eye = likeness.learn_to_see(run, data)
+    reached = {"classifier_accuracy": likeness.taught_by(run, forged, labels, data),
+               **likeness.distances(run, eye, forged, data),
+               "nearest_ratio": np.array([likeness.nearest_ratio(one, data) for one in forged])}
+    copies = likeness.nearest_training(forged[0], data)
+    drawn = {"forged": picture_figures.beside_nearest(forged[0], labels, data, copies)}
+    return Verdict(reached, drawn, likeness.of_real(run, eye, data))
+
+

@@ -1,0 +1,65 @@
+"""Three images in one, as its channels: ten classes make a thousand modes, which a classifier counts."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.data import image_sets
+from experiments.data.images import Images, fingerprint
+from experiments.forging import likeness, picture_figures
+from experiments.forging.forger import Forger
+from experiments.forging.pictures import PICTURES, networks
+from experiments.forging.recipes import Recipe
+from experiments.forging.subject import Subject, Verdict, judging_keys, of_images
+from experiments.runner.errors import UserError
+from experiments.runner.loop import begin
+from experiments.runner.run import Run
+from sandbox import gan
+from sandbox.gan import Pairs
+
+PREFIX, CHANNELS = "stacked-", 3
+STACKS = tuple(f"{PREFIX}{name}" for name in PICTURES)
+JUDGED = 26_000  # stacks of each seed, as others judge by
+
+
+def stacks(name: str, data_dir: Any, recipe: Recipe) -> Subject:
+    """Stacks of the images that the rest of the name names; players are not told the classes."""
+    data = image_sets.load(name.removeprefix(PREFIX), data_dir)
+    if data.train_images.shape[-1] != 1:
+        raise UserError(f"--dataset {name}: images must have one channel to be stacked, and have "
+                        f"{data.train_images.shape[-1]}")
+    shape = (*data.train_images.shape[1:-1], CHANNELS)
+    forger = Forger(networks(shape, recipe, 0), recipe.latent_size, shape, scale=data.max_pixel / 2,
+                    offset=data.max_pixel / 2, max_pixel=data.max_pixel)
+    sample = partial(draw_pairs, forger=forger, batch_size=recipe.batch_size)
+    return Subject(forger, (jnp.asarray(data.train_images[..., 0]),), sample, partial(judge, data=data),
+                   fingerprint(data), of_images())
+
+
+def draw_pairs(key: jax.Array, images: jax.Array, *, forger: Forger, batch_size: int) -> Pairs:
+    """A batch: real stacks of three images drawn apart, and what fake ones are made of."""
+    of_rows, of_latents, of_mix = jax.random.split(key, 3)
+    rows = jax.random.randint(of_rows, (batch_size, CHANNELS), 0, len(images))
+    real = forger.as_seen(jnp.moveaxis(images[rows], 1, -1).astype(jnp.float32))
+    return Pairs(real, gan.draw_latents(of_latents, batch_size, forger.latent_size),
+                 jax.random.uniform(of_mix, (batch_size,)), jnp.ones(batch_size))
+
+
+def judge(run: Run, forger: Forger, *, data: Images) -> Verdict:
+    """How many of the modes JUDGED stacks of each seed are in, as a classifier of one channel sees them."""
+    seen = begin(run, "judge", lambda *of_seeds: jax.lax.map(lambda one: forger.seen(one[0], one[1], JUDGED), of_seeds),
+                 forger.params.generator, judging_keys(run))
+    forged = forger.as_data(seen)
+    eye, num_classes = likeness.learn_to_see(run, data), len(data.class_names)
+    modes = np.zeros(forged.shape[:2], int)
+    for channel in range(CHANNELS):
+        alone = forged[..., channel:channel + 1].reshape(-1, *data.train_images.shape[1:])
+        modes = num_classes * modes + likeness.classes(run, eye, alone).reshape(modes.shape)
+    counts = np.stack([np.bincount(one, minlength=num_classes**CHANNELS) for one in modes])
+    reverse_kl = [float(gan.reverse_kl_of_counts(jnp.asarray(one, jnp.float32))) for one in counts]
+    return Verdict({"modes": (counts > 0).sum(axis=1).astype(float), "reverse_kl": np.array(reverse_kl)},
+                   {"forged": picture_figures.stacked(forged[0], data.max_pixel)},
+                   f"Of {num_classes**CHANNELS:,} modes, by {JUDGED:,} stacks of each seed.")

@@ -1,0 +1,46 @@
+"""What is forged: the data, who is to make and judge them, and how well it is done in the end."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.forging.forger import Forger
+from experiments.runner.run import Run
+from sandbox.gan import Pairs
+
+JUDGED = 2**31  # folded into a seed's key: of the samples that its generator is judged by
+
+
+class Verdict(NamedTuple):
+    """metrics: one value a seed, by name. drawn: figures by name. text: for the closing page."""
+
+    metrics: Mapping[str, np.ndarray]
+    drawn: Mapping[str, Figure]
+    text: str
+
+
+class Subject(NamedTuple):
+    """forger: players that have not learned yet. data: arrays that a step draws from. sample: (key, *data) -> a batch.
+    judge: (run, forger of K seeds) -> Verdict. fingerprint: of the data. runs: how seeds learn together, see `train`.
+    """
+
+    forger: Forger
+    data: tuple[Any, ...]
+    sample: Callable[..., Pairs]
+    judge: Callable[[Run, Forger], Verdict]
+    fingerprint: str = ""
+    runs: Literal["vmap", "map"] = "vmap"
+
+
+def of_images() -> Literal["vmap", "map"]:
+    """How seeds learn together from images: on a CPU one after another, whose cache does not hold them all."""
+    return "map" if jax.default_backend() == "cpu" else "vmap"
+
+
+def judging_keys(run: Run) -> jax.Array:
+    """One for each seed."""
+    seeds = range(run.config.seed, run.config.seed + run.config.seeds)
+    return jax.numpy.stack([jax.random.fold_in(jax.random.key(seed), JUDGED) for seed in seeds])

@@ -1,0 +1,168 @@
+"""Two networks at odds: min over G, max over D of E[log D(x)] + E[log(1 − D(G(z)))], and how such a game is played.
+
+Points of a plane whose modes can be counted, digits, or clothes; every seed shown, those that diverge by name. Presets:
+quick, full, and gpu, which wants an accelerator.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from experiments.forging import game_figures, report
+from experiments.forging.forger import Forger
+from experiments.forging.pictures import PICTURES, pictures
+from experiments.forging.playing import METHODS, Rules, playing
+from experiments.forging.points import MIXTURES, points
+from experiments.forging.recipes import Recipe, recipe_for
+from experiments.forging.stacks import STACKS, stacks
+from experiments.forging.subject import Subject
+from experiments.runner import metrics
+from experiments.runner.config import RunConfig, require
+from experiments.runner.finish import finish
+from experiments.runner.loop import begin, train
+from experiments.runner.result import Result
+from experiments.runner.run import require_mesh, start
+from sandbox import gan, sharding
+
+NAME = "gan"
+DATASETS = (*MIXTURES, *PICTURES, *STACKS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(RunConfig):
+    """A generator and a discriminator."""
+
+    dataset: str = "ring"
+    """What to forge: ring, 8 Gaussians, which is embedded, too; grid, 25; digits; fashion-mnist; mnist; or three of one
+    of these three as colours: stacked-digits, stacked-fashion-mnist, stacked-mnist."""
+    seeds: int = 1
+    """How many independent pairs, trained together; each result is given for all of them."""
+    criterion: str = "relativistic"
+    """What the players want: minimax, non-saturating, least-squares, hinge, wasserstein or relativistic."""
+    method: str = "alternating"
+    """How they move: alternating, simultaneous, extra-gradient, optimistic, consensus or competitive."""
+    critic_steps: int = 1
+    """Of the discriminator for one of the generator, of alternating."""
+    consensus_weight: float = 0.1
+    """β, of consensus."""
+    gradient_penalty: float = 0.0
+    """λ of (‖∇D‖ − 1)² between real and fake, for wasserstein."""
+    diverged_beyond: float = 1e6
+    """Norm of either player's gradient at which its game is stopped, as one that diverged."""
+    steps: int | None = None
+    """Of the generator. Where this or another flag is None, it is what suits the data: see
+    experiments/forging/recipes.py."""
+    batch_size: int | None = None
+    """Pairs of a real and a fake sample."""
+    latent_size: int | None = None
+    """Numbers that a sample is made of."""
+    generator_rate: float | None = None
+    """Adam's, of the generator, at first."""
+    discriminator_rate: float | None = None
+    """Adam's, of the discriminator."""
+    generator_fall: float | None = None
+    """What the generator's rate is multiplied by, along the way."""
+    constant: float | None = None
+    """Share of the steps before it falls."""
+    momentum: float | None = None
+    """Adam's β₁."""
+    r1: float | None = None
+    """γ of γ/2 ‖∇D‖² at real samples, at first."""
+    r2: float | None = None
+    """γ of γ/2 ‖∇D‖² at fake samples, at first."""
+    penalty_fall: float | None = None
+    """What r1 and r2 are multiplied by along the way."""
+    average: float | None = None
+    """Share of the steps that the moving average of the weights remembers; what is judged is the average."""
+    widths: tuple[int, ...] | None = None
+    """Of hidden layers; or channels of each size of an image, the smallest first."""
+    waves: int | None = None
+    """Octaves of sine and cosine of a point that the discriminator sees, beside the point."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self.preset in PRESETS, "--preset", f"one of {', '.join(PRESETS)}", self.preset)
+        require(self.dataset in ("embedded", *DATASETS), "--dataset", f"one of embedded, {', '.join(DATASETS)}",
+                self.dataset)
+        require(self.criterion in gan.CRITERIA, "--criterion", f"one of {', '.join(gan.CRITERIA)}", self.criterion)
+        require(self.method in METHODS, "--method", f"one of {', '.join(METHODS)}", self.method)
+        for flag in ("steps", "batch_size", "latent_size", "critic_steps"):
+            value = getattr(self, flag)
+            require(value is None or value >= 1, f"--{flag.replace('_', '-')}", "at least 1", value)
+        for flag in ("generator_rate", "discriminator_rate", "r1", "r2", "gradient_penalty", "consensus_weight"):
+            value = getattr(self, flag)
+            require(value is None or 0 <= value < math.inf, f"--{flag.replace('_', '-')}", "0 or more, and finite",
+                    value)
+        require(self.momentum is None or 0 <= self.momentum < 1, "--momentum", "in [0, 1)", self.momentum)
+        for flag in ("generator_fall", "penalty_fall"):
+            value = getattr(self, flag)
+            require(value is None or 0 < value <= 1, f"--{flag.replace('_', '-')}", "above 0 and at most 1", value)
+        for flag in ("average", "constant"):
+            value = getattr(self, flag)
+            require(value is None or 0 <= value <= 1, f"--{flag}", "in [0, 1]", value)
+        require(self.diverged_beyond > 0, "--diverged-beyond", "above 0", self.diverged_beyond)
+        require(self.waves is None or self.waves >= 0, "--waves", "0 or more", self.waves)
+        require(self.widths is None or (len(self.widths) >= 1 and min(self.widths) >= 1), "--widths",
+                "one number or more, each at least 1", self.widths)
+        require(self.critic_steps == 1 or self.method == "alternating", "--critic-steps",
+                f"1 where players move by {self.method}", self.critic_steps)
+
+
+PRESETS = {
+    "quick": {"steps": 1500},
+    "full": {"seeds": 10},
+    "gpu": {"dataset": "fashion-mnist", "seeds": 3},
+}
+
+
+def run(config: Config = Config()) -> Result:
+    """Let two networks play, count what the generators cover, and show it."""
+    recipe = recipe_for(config)
+    subject = subject_of(config, recipe)
+    play = playing(subject.forger, subject.sample, recipe, rules_of(config))
+    require_mesh(config, "--seeds", config.seeds)
+    seeds = range(config.seed, config.seed + config.seeds)
+    keys, labels = jnp.stack([jax.random.key(seed) for seed in seeds]), [f"seed {seed}" for seed in seeds]
+    with start(NAME, config, subject.fingerprint) as work:
+        states, data = begin(work, "play", jax.vmap(play.initial), keys), subject.data
+        if work.mesh is not None:
+            states, data = sharding.place_batch(work.mesh, states), sharding.replicate(work.mesh, data)
+        ends = train(work, "play", play.step, states, *data, num_steps=recipe.steps,
+                     chunk_steps=max(1, recipe.steps // 100), labels=labels,
+                     runs=subject.runs if work.mesh is None else "vmap").state
+        forger = subject.forger.with_params(ends.state.average)
+        verdict = subject.judge(work, forger)
+        return finish(
+            work,
+            metrics={**verdict.metrics, "diverged": report.diverged(ends)},
+            reference=report.reference(config.dataset),
+            drawn={**verdict.drawn, "learning": game_figures.learning(metrics.read(work.directory, "play")),
+                   "dynamics": game_figures.dynamics()},
+            learned={"params": forger.params._asdict()},
+            model=forger,
+            sample="\n".join([report.of_players(forger, recipe), *report.of_divergence(ends, labels), verdict.text,
+                              ""]),
+        )
+
+
+def revive(config: Config, learned: dict[str, Any]) -> Forger:
+    """The generators and discriminators of a finished run, from what they learned."""
+    return subject_of(config, recipe_for(config)).forger.with_params(gan.Players(**learned["params"]))
+
+
+def subject_of(config: Config, recipe: Recipe) -> Subject:
+    """What the flags ask to be forged."""
+    if config.dataset in PICTURES:
+        return pictures(config.dataset, config.data_dir, recipe)
+    if config.dataset in STACKS:
+        return stacks(config.dataset, config.data_dir, recipe)
+    return points("ring" if config.dataset == "embedded" else config.dataset, recipe)
+
+
+def rules_of(config: Config) -> Rules:
+    """The rules that the flags set."""
+    return Rules(gan.CRITERIA[config.criterion], config.method, config.critic_steps, config.consensus_weight,
+                 config.gradient_penalty, config.diverged_beyond)
