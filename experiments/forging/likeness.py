@@ -59,19 +59,22 @@ def taught_by(run: Run, forged: np.ndarray, labels: np.ndarray, data: Images) ->
     return (np.asarray(right) == data.test_labels[None]).mean(axis=1)
 
 
-def distances(run: Run, eye: Eye, forged: np.ndarray, data: Images) -> dict[str, np.ndarray]:
-    """From the real images to learn from, by the eye's features: (K,) each, by name."""
-    real = features(run, eye, data.train_images[:MOST_COMPARED])
-    found = [_apart(run, real, features(run, eye, one[:MOST_COMPARED])) for one in forged]
-    return {name: np.array([one[name] for one in found]) for name in found[0]}
+def distances(run: Run, eye: Eye, forged: np.ndarray, data: Images) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """From the real images to learn from, by the eye's features: of the forged ones (K,) each by name; and of real
+    images that none has seen, which is as near as may be expected.
 
-
-def of_real(run: Run, eye: Eye, data: Images) -> str:
-    """The same of real images that none has seen, which is as near as may be expected."""
-    found = _apart(run, features(run, eye, data.train_images[:MOST_COMPARED]),
-                   features(run, eye, data.test_images[:MOST_COMPARED]))
-    return (f"The {min(MOST_COMPARED, len(data.test_images)):,} real test images beside those to learn from: "
-            + ", ".join(f"{name} {value:.4f}" for name, value in found.items()) + ".")
+    Args:
+      forged: (K, N, H, W, C) uint8.
+    """
+    sets = [data.train_images, *forged, data.test_images]
+    sets = [one[:MOST_COMPARED] for one in sets]
+    seen = features(run, eye, np.concatenate(sets))  # in one go: each would be compiled anew
+    real, *others, unseen = jnp.split(seen, np.cumsum([len(one) for one in sets])[:-1])
+    found = begin(run, "judge", lambda real, others: jax.lax.map(lambda one: _apart(real, one), others), real,
+                  jnp.stack(others))
+    of_unseen = begin(run, "judge", _apart, real, unseen)
+    return ({name: np.asarray(value) for name, value in found.items()},
+            {name: float(value) for name, value in of_unseen.items()})
 
 
 def features(run: Run, eye: Eye, images: np.ndarray) -> jax.Array:
@@ -107,13 +110,10 @@ def nearest_ratio(forged: np.ndarray, data: Images) -> float:
     return medians[0] / medians[1]
 
 
-def _apart(run: Run, real: jax.Array, others: jax.Array) -> dict[str, float]:
-    def of(real, others):
-        precision, recall = two_sample.precision_recall(real, others)
-        return {"frechet_distance": two_sample.frechet_distance(real, others),
-                "kernel_distance": two_sample.kernel_distance(real, others), "precision": precision, "recall": recall}
-
-    return {name: float(value) for name, value in begin(run, "judge", of, real, others).items()}
+def _apart(real: jax.Array, others: jax.Array) -> dict[str, jax.Array]:
+    precision, recall = two_sample.precision_recall(real, others)
+    return {"frechet_distance": two_sample.frechet_distance(real, others),
+            "kernel_distance": two_sample.kernel_distance(real, others), "precision": precision, "recall": recall}
 
 
 def _classifier(data: Images) -> tuple[nn.Module, Scale, Learning]:

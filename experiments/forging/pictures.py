@@ -64,11 +64,11 @@ def judge(run: Run, forger: Forger, *, data: Images) -> Verdict:
                                                              of_seeds), forger.params.generator, judging_keys(run))
     forged = forger.as_data(seen)
     eye = likeness.learn_to_see(run, data)
-    reached = {"classifier_accuracy": likeness.taught_by(run, forged, labels, data),
-               **likeness.distances(run, eye, forged, data),
-               "nearest_ratio": np.array([likeness.nearest_ratio(one, data) for one in forged])}
+    accuracy = likeness.taught_by(run, forged, labels, data)
+    apart, of_unseen = likeness.distances(run, eye, forged, data)
+    ratios = np.array([likeness.nearest_ratio(one, data) for one in forged])
     copies = likeness.nearest_training(forged[0], data)
-    drawn = {"forged": picture_figures.beside_nearest(forged[0], labels, data, copies)}
-    return Verdict(reached, drawn, likeness.of_real(run, eye, data))
-
-
+    best = ", ".join(f"{name} {value:.4f}" for name, value in of_unseen.items())
+    return Verdict({"classifier_accuracy": accuracy, **apart, "nearest_ratio": ratios},
+                   {"forged": picture_figures.beside_nearest(forged[0], labels, data, copies)},
+                   f"Of real images that none has seen: {best}.")

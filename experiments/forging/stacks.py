@@ -54,10 +54,9 @@ def judge(run: Run, forger: Forger, *, data: Images) -> Verdict:
                  forger.params.generator, judging_keys(run))
     forged = forger.as_data(seen)
     eye, num_classes = likeness.learn_to_see(run, data), len(data.class_names)
-    modes = np.zeros(forged.shape[:2], int)
-    for channel in range(CHANNELS):
-        alone = forged[..., channel:channel + 1].reshape(-1, *data.train_images.shape[1:])
-        modes = num_classes * modes + likeness.classes(run, eye, alone).reshape(modes.shape)
+    alone = np.moveaxis(forged, -1, 0).reshape(-1, *data.train_images.shape[1:])
+    digits = likeness.classes(run, eye, alone).reshape(CHANNELS, *forged.shape[:2])
+    modes = np.tensordot(num_classes ** np.arange(CHANNELS), digits, axes=1)
     counts = np.stack([np.bincount(one, minlength=num_classes**CHANNELS) for one in modes])
     reverse_kl = [float(gan.reverse_kl_of_counts(jnp.asarray(one, jnp.float32))) for one in counts]
     return Verdict({"modes": (counts > 0).sum(axis=1).astype(float), "reverse_kl": np.array(reverse_kl)},

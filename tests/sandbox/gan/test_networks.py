@@ -28,13 +28,12 @@ def test_points_come_from_latents_and_go_to_logits():
 
 
 def test_the_discriminator_sees_points_as_waves_of_equal_slope():
-    """Of its first layer alone: (x, sin 2^k x / 2^k, cos 2^k x / 2^k) times the kernel."""
+    """Of its first layer alone: (x, sin x, cos x, ..., sin 2^k x / 2^k, cos 2^k x / 2^k) times the kernel."""
     network = PointDiscriminator(widths=(), waves=3)
     points = jnp.asarray(np.random.default_rng(0).normal(size=(5, 2)), jnp.float32)
     params = network.init(KEY, points)
     kernel = np.asarray(params["params"]["out"]["kernel"])[:, 0]
-    seen = np.concatenate([points, *(np.sin(2**k * points) / 2**k for k in range(3)),
-                           *(np.cos(2**k * points) / 2**k for k in range(3))], axis=1)
+    seen = np.concatenate([points, *(wave(2**k * points) / 2**k for k in range(3) for wave in (np.sin, np.cos))], axis=1)
     np.testing.assert_allclose(network.apply(params, points), seen @ kernel, rtol=1e-4, atol=1e-6)
 
 
