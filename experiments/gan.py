@@ -6,18 +6,21 @@ quick, full, and gpu, which wants an accelerator.
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from experiments.data import image_sets
 from experiments.forging import game_figures, report
 from experiments.forging.forger import Forger
-from experiments.forging.pictures import PICTURES, pictures
+from experiments.forging.pictures import picture_forger, pictures
 from experiments.forging.playing import METHODS, Rules, playing
 from experiments.forging.points import MIXTURES, points
 from experiments.forging.recipes import Recipe, recipe_for
-from experiments.forging.stacks import STACKS, stacks
+from experiments.forging.stacks import PREFIX, stacks
 from experiments.forging.subject import Subject
 from experiments.runner import metrics
 from experiments.runner.config import RunConfig, require
@@ -28,7 +31,6 @@ from experiments.runner.run import require_mesh, start
 from sandbox import gan, sharding
 
 NAME = "gan"
-DATASETS = (*MIXTURES, *PICTURES, *STACKS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +38,8 @@ class Config(RunConfig):
     """A generator and a discriminator."""
 
     dataset: str = "ring"
-    """What to forge: ring, 8 Gaussians, which is embedded, too; grid, 25; digits; fashion-mnist; mnist; or three of one
-    of these three as colours: stacked-digits, stacked-fashion-mnist, stacked-mnist."""
+    """What to forge: ring, 8 Gaussians, which is embedded, too; grid, 25; images, which are digits, fashion-mnist,
+    mnist, cifar-10, or an .npz file (see convolution); or three gray ones of these in one, as in stacked-digits."""
     seeds: int = 1
     """How many independent pairs, trained together; each result is given for all of them."""
     criterion: str = "relativistic"
@@ -80,19 +82,20 @@ class Config(RunConfig):
     widths: tuple[int, ...] | None = None
     """Of hidden layers; or channels of each size of an image, the smallest first."""
     waves: int | None = None
-    """Octaves of sine and cosine of a point that the discriminator sees, beside the point."""
+    """Octaves of sine and cosine that the discriminator sees of a point, beside the point; of images none."""
 
     def __post_init__(self):
         super().__post_init__()
         require(self.preset in PRESETS, "--preset", f"one of {', '.join(PRESETS)}", self.preset)
-        require(self.dataset in ("embedded", *DATASETS), "--dataset", f"one of embedded, {', '.join(DATASETS)}",
-                self.dataset)
         require(self.criterion in gan.CRITERIA, "--criterion", f"one of {', '.join(gan.CRITERIA)}", self.criterion)
         require(self.method in METHODS, "--method", f"one of {', '.join(METHODS)}", self.method)
         for flag in ("steps", "batch_size", "latent_size", "critic_steps"):
             value = getattr(self, flag)
             require(value is None or value >= 1, f"--{flag.replace('_', '-')}", "at least 1", value)
-        for flag in ("generator_rate", "discriminator_rate", "r1", "r2", "gradient_penalty", "consensus_weight"):
+        for flag in ("generator_rate", "discriminator_rate"):
+            value = getattr(self, flag)
+            require(value is None or 0 < value < math.inf, f"--{flag.replace('_', '-')}", "above 0, and finite", value)
+        for flag in ("r1", "r2", "gradient_penalty", "consensus_weight"):
             value = getattr(self, flag)
             require(value is None or 0 <= value < math.inf, f"--{flag.replace('_', '-')}", "0 or more, and finite",
                     value)
@@ -121,6 +124,7 @@ PRESETS = {
 def run(config: Config = Config()) -> Result:
     """Let two networks play, count what the generators cover, and show it."""
     recipe = recipe_for(config)
+    config = dataclasses.replace(config, **recipe._asdict())  # what a run was played with stays with it
     subject = subject_of(config, recipe)
     play = playing(subject.forger, subject.sample, recipe, rules_of(config))
     require_mesh(config, "--seeds", config.seeds)
@@ -135,31 +139,40 @@ def run(config: Config = Config()) -> Result:
                      runs=subject.runs if work.mesh is None else "vmap").state
         forger = subject.forger.with_params(ends.state.average)
         verdict = subject.judge(work, forger)
+        reached = {**verdict.metrics, "diverged": report.diverged(ends)}
         return finish(
             work,
-            metrics={**verdict.metrics, "diverged": report.diverged(ends)},
+            metrics=reached,
             reference=report.reference(config.dataset),
             drawn={**verdict.drawn, "learning": game_figures.learning(metrics.read(work.directory, "play")),
                    "dynamics": game_figures.dynamics()},
-            learned={"params": forger.params._asdict()},
+            learned={"params": forger.params._asdict(),
+                     "of_data": np.array([forger.num_classes, forger.max_pixel, *forger.shape])},
             model=forger,
             sample="\n".join([report.of_players(forger, recipe), *report.of_divergence(ends, labels), verdict.text,
-                              ""]),
+                              *report.of_seeds(reached, labels), ""]),
         )
 
 
 def revive(config: Config, learned: dict[str, Any]) -> Forger:
     """The generators and discriminators of a finished run, from what they learned."""
-    return subject_of(config, recipe_for(config)).forger.with_params(gan.Players(**learned["params"]))
+    num_classes, max_pixel, *shape = np.asarray(learned["of_data"]).tolist()
+    recipe = recipe_for(config)
+    forger = (picture_forger(recipe, tuple(shape), num_classes, max_pixel) if max_pixel
+              else points(config.dataset, recipe).forger)
+    return forger.with_params(gan.Players(**learned["params"]))
 
 
 def subject_of(config: Config, recipe: Recipe) -> Subject:
     """What the flags ask to be forged."""
-    if config.dataset in PICTURES:
-        return pictures(config.dataset, config.data_dir, recipe)
-    if config.dataset in STACKS:
-        return stacks(config.dataset, config.data_dir, recipe)
-    return points("ring" if config.dataset == "embedded" else config.dataset, recipe)
+    if config.dataset in MIXTURES:
+        return points(config.dataset, recipe)
+    images = config.dataset.removeprefix(PREFIX)
+    require(images in ("digits", *image_sets.PUBLIC) or Path(images).exists(), "--dataset",
+            f"one of {', '.join(MIXTURES)}, digits, {', '.join(image_sets.PUBLIC)}, or an .npz file, the images also "
+            f"with {PREFIX} before them", config.dataset)
+    read = pictures if images == config.dataset else stacks
+    return read(config.dataset, config.data_dir, recipe)
 
 
 def rules_of(config: Config) -> Rules:

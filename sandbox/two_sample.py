@@ -29,7 +29,8 @@ def frechet_distance(x: jax.Array, y: jax.Array) -> jax.Array:
     ‖μ_x − μ_y‖² + tr(Σ_x + Σ_y − 2 (Σ_x^½ Σ_y Σ_x^½)^½).
 
     Args:
-      x: (N, D), y: (M, D), N, M >= 2, in one unit. It is biased upwards, the more so the smaller the sets.
+      x: (N, D), y: (M, D), N, M >= 2, in one unit; float64 where a covariance is singular, of which a
+        root loses half of the digits. The distance is biased upwards, the more so the smaller the sets.
     Returns:
       Scalar >= 0 up to rounding, in squared units.
     Raises:
@@ -99,6 +100,8 @@ def nearest_neighbours(x: jax.Array, among: jax.Array) -> tuple[jax.Array, jax.A
 
     Args:
       x: (N, D). among: (M, D).
+    Raises:
+      ValueError: a set without points, or of different dimensions.
 
     >>> nearest_neighbours(jnp.array([[0.0], [5.0]]), jnp.array([[4.0], [1.0]]))
     (Array([1, 0], dtype=int32), Array([1., 1.], dtype=float32))
@@ -114,6 +117,9 @@ def nearest_neighbours(x: jax.Array, among: jax.Array) -> tuple[jax.Array, jax.A
 
 def squared_distances(x: jax.Array, y: jax.Array) -> jax.Array:
     """‖x_i − y_j‖², (N, M), by ‖x‖² + ‖y‖² − 2⟨x, y⟩ about the mean of y: one matrix product.
+
+    Args:
+      x: (N, D). y: (M, D).
 
     >>> squared_distances(jnp.array([[0.0], [1.0]]), jnp.array([[3.0]]))
     Array([[9.],

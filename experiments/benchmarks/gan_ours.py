@@ -54,6 +54,7 @@ def learn(file, *, flags, pairs, devices, chunk_steps, chunks):
     """Seconds a step of every chunk but the first, of all pairs together, as the experiment takes it: averaged, and
     watched for divergence. Pairs are divided over that many devices: of a CPU as many as are asked for."""
     jax.config.update("jax_num_cpu_devices", devices)
+    devices = min(devices, len(jax.devices()))
     config = configure("gan", "full", **flags)
     recipe = recipe_for(config)
     subject = subject_of(config, recipe)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from experiments.benchmarks.side import serve
 
 PLAYERS = ("generator", "discriminator")
+PENALTY_FALLS = 0.8  # of the steps, as the experiment has it
 
 
 class Perceptron(torch.nn.Module):
@@ -149,11 +150,11 @@ def train(file, *, built, compiling, channels_last, threads, chunk_steps, chunks
         optimizers[number].step()
 
     def step(done):
-        share = min(done / recipe["steps"], 1)
-        fall, rate = torch.tensor(recipe["penalty_fall"] ** share), (1 + math.cos(math.pi * share)) / 2
+        fall = torch.tensor(recipe["penalty_fall"] ** min(done / (PENALTY_FALLS * recipe["steps"]), 1))
+        falling = max(0, done / recipe["steps"] - recipe["constant"]) / (1 - recipe["constant"])
         gradients, loss = of_discriminator(recipe["r1"] * fall, recipe["r2"] * fall, *draw())
-        update(1, rate, gradients)
-        update(0, rate, of_generator(*draw())[0])
+        update(1, 1, gradients)
+        update(0, recipe["generator_fall"] ** falling, of_generator(*draw())[0])
         with torch.no_grad():
             torch._foreach_lerp_(averages, learned, 1 / min(done + 1, recipe["average"] * recipe["steps"] + 1))
         return loss

@@ -62,25 +62,30 @@ class Forger:
         """
         if num < 1:
             raise UserError(f"num must be at least 1, got {num}")
-        if self.num_classes:
-            labels = np.arange(num) % self.num_classes if labels is None else np.asarray(labels)
-            if labels.shape != (num,) or not np.all((labels >= 0) & (labels < self.num_classes)):
-                raise UserError(f"labels must be {num} numbers of 0 to {self.num_classes - 1}, got {labels}")
-        elif labels is not None:
-            raise UserError("labels must be left out: this generator is not asked for classes")
-        one = self._nth(self.params.generator, forger)
-        return self.as_data(_forge(self, one, jax.random.key(seed), num, labels))
+        if self.num_classes and labels is None:
+            labels = np.arange(num) % self.num_classes
+        labels, one = self._labels(labels, num), self._nth(self.params.generator, forger)
+        return np.asarray(_forged(dataclasses.replace(self, params=None), one, jax.random.key(seed), num, labels))
 
     def realness(self, samples: np.ndarray, labels: np.ndarray | None = None, forger: int = 0) -> np.ndarray:
         """The discriminator's logits of samples as `forge` returns them, (N,)."""
         samples = np.asarray(samples, np.float32)
         if samples.shape[1:] != self.shape:
             raise UserError(f"samples must be (N, {', '.join(map(str, self.shape))}), got {samples.shape}")
-        if bool(self.num_classes) != (labels is not None):
-            raise UserError(f"labels must be {'given' if self.num_classes else 'left out'}")
-        one = self._nth(self.params.discriminator, forger)
-        conditions = () if labels is None else (jnp.asarray(labels),)
+        labels, one = self._labels(labels, len(samples)), self._nth(self.params.discriminator, forger)
+        conditions = () if labels is None else (labels,)
         return np.asarray(_realness(self.networks.discriminator, one, self.as_seen(samples), conditions))
+
+    def _labels(self, labels: Any, num: int) -> np.ndarray | None:
+        if not self.num_classes or labels is None:
+            if self.num_classes or labels is not None:
+                raise UserError(f"labels must be {'given' if self.num_classes else 'left out: there are no classes'}")
+            return None
+        labels = np.asarray(labels)
+        whole = labels.shape == (num,) and np.issubdtype(labels.dtype, np.integer)
+        if not whole or not np.all((labels >= 0) & (labels < self.num_classes)):
+            raise UserError(f"labels must be {num} whole numbers of 0 to {self.num_classes - 1}, got {labels}")
+        return labels
 
     def _nth(self, player: Any, number: int) -> Any:
         if not 0 <= number < self.num:
@@ -91,30 +96,22 @@ class Forger:
         """Data as players see them."""
         return (data - self.offset) / self.scale
 
-    def as_data(self, seen: jax.Array) -> np.ndarray:
-        """What players see, as the data are."""
-        data = np.asarray(seen) * self.scale + self.offset
-        return np.rint(data).clip(0, self.max_pixel).astype(np.uint8) if self.max_pixel else data
-
-    def seen(self, generator: Any, key: jax.Array, num: int, labels: Any = None) -> jax.Array:
-        """Samples as players see them, of a generator's parameters; to be compiled, its memory that of AT_ONCE."""
+    def forged(self, generator: Any, key: jax.Array, num: int, labels: Any = None) -> jax.Array:
+        """Samples of a generator's parameters as the data are; to be compiled, what it keeps is that of AT_ONCE."""
         latents = gan.draw_latents(key, num, self.latent_size)
         conditions = () if labels is None else (jnp.asarray(labels),)
 
         def one(inputs):
-            return self.networks.generator.apply(generator, *(each[None] for each in inputs))[0]
+            seen = self.networks.generator.apply(generator, *(each[None] for each in inputs))[0]
+            data = seen * self.scale + self.offset
+            return jnp.rint(data).clip(0, self.max_pixel).astype(jnp.uint8) if self.max_pixel else data
 
         return jax.lax.map(one, (latents, *conditions), batch_size=min(AT_ONCE, num))
 
 
-# A Forger compares by its fields, of which only parameters are no constants: they are handed over apart.
-def _forge(forger: Forger, generator: Any, key: jax.Array, num: int, labels: Any) -> jax.Array:
-    return _forged(dataclasses.replace(forger, params=None), generator, key, num, labels)
-
-
 @partial(jax.jit, static_argnums=(0, 3))
 def _forged(forger, generator, key, num, labels):
-    return forger.seen(generator, key, num, labels)
+    return forger.forged(generator, key, num, labels)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -18,12 +18,12 @@ PLANS = tuple(Plan(name, Players(STEP_SIZE, STEP_SIZE), consensus_weight=0.5) fo
 
 
 def learning(lines: list[dict]) -> Figure:
-    """Losses, and norms of both players' gradients, against steps."""
+    """Losses, and norms of both players' gradients, against steps; of a game that diverged, up to then."""
     with plt.rc_context(style()):
         figure, axes = plt.subplots(1, 2, figsize=(9.4, 3.6))
         for player, color in (("generator", "C1"), ("discriminator", "C0")):
             for k, run in enumerate(dict.fromkeys(line["run"] for line in lines)):
-                own = [line for line in lines if line["run"] == run]
+                own = [line for line in lines if line["run"] == run and line[f"{player}_field_norm"]]
                 steps = [line["step"] for line in own]
                 label = player if k == 0 else None
                 axes[0].plot(steps, [line[player] for line in own], color=color, linewidth=0.7, alpha=0.7, label=label)
@@ -41,7 +41,7 @@ def dynamics() -> Figure:
     seen = _dynamics()
     with plt.rc_context(style()):
         figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13.2, 4.2))
-        _trajectories(left, *seen["field"], seen["paths"])
+        _trajectories(left, seen["field"], seen["paths"])
         _flow(middle, seen["of_field"])
         _updates(right, {name: np.linalg.eigvals(np.asarray(matrix)) for name, matrix in seen["updates"].items()})
         return figure
@@ -73,8 +73,8 @@ def played(game: gan.Game, plan: Plan) -> jax.Array:
     return path
 
 
-def _trajectories(axes, theta, psi, to_theta, to_psi, paths) -> None:
-    axes.quiver(theta, psi, to_theta, to_psi, color="gray", alpha=0.5, width=0.003)
+def _trajectories(axes, velocities, paths) -> None:
+    axes.quiver(*velocities, color="gray", alpha=0.5, width=0.003)
     for name, path in paths.items():
         axes.plot(*np.asarray(path).T, ".-", markersize=2.5, linewidth=0.7, label=name)
     axes.plot(*START, "ko", markersize=4)
@@ -84,13 +84,11 @@ def _trajectories(axes, theta, psi, to_theta, to_psi, paths) -> None:
 
 def _flow(axes, found) -> None:
     """Eigenvalues of the field, as the penalty grows."""
-    gammas = np.linspace(0, GAMMAS[-1], 501)
-    for sign in (1, -1):
-        branch = -gammas / 2 + sign * np.sqrt(gammas**2 / 4 - 0.25 + 0j)
-        axes.plot(branch.real, branch.imag, color="C0", linewidth=0.9)
+    branches = np.asarray(gan.game_derivatives.dirac_eigenvalues(jnp.linspace(0, GAMMAS[-1], 501)))
+    axes.plot(np.real(branches), np.imag(branches), color="C0", linewidth=0.9)
     axes.plot(np.real(found).ravel(), np.imag(found).ravel(), "o", color="C1", markersize=3.5)
     for gamma, place in NAMED.items():
-        value = -gamma / 2 + np.sqrt(gamma**2 / 4 - 0.25 + 0j)
+        value = complex(gan.game_derivatives.dirac_eigenvalues(jnp.asarray(gamma))[0])
         axes.annotate(f"γ = {gamma:g}", (value.real, value.imag), textcoords="offset points", xytext=place, fontsize=7)
     axes.axvline(0, color="gray", linewidth=0.8)
     axes.set(title="Eigenvalues of its field, with R1", xlabel="real part: left of 0 it comes home",

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import convolution
-from experiments.data import images as image_data
 from experiments.data.images import Images
+from experiments.forging.subject import seeds_of_images
 from experiments.runner.loop import begin, train
 from experiments.runner.run import Run
 from experiments.vision import problem
@@ -20,7 +20,7 @@ from experiments.vision.report import JUDGED_AT_ONCE
 from sandbox import two_sample
 
 SEEN = 30_000  # images, about, that a classifier sees while it learns; but each three times at least
-MOST_COMPARED = 10_000  # images of a side
+MOST_COMPARED, MOST_LOOKED_UP = 10_000, 1000  # images of a side
 HEAD = "head"  # the last layer of the convolution experiment's networks: what comes before are the features
 
 
@@ -35,7 +35,7 @@ class Eye(NamedTuple):
 def learn_to_see(run: Run, data: Images) -> Eye:
     """The convolution experiment's small network, taught by the real images."""
     part = Part(jnp.asarray(data.train_images), jnp.asarray(data.train_labels))
-    model, scale, how = _classifier(data)
+    model, scale, how = _classifier(data, len(data.train_labels))
     keys = jnp.stack([jax.random.key(run.config.seed)])
     ended = _taught(run, "see", how, begin(run, "see", jax.vmap(how.initial), keys), part, ["real"], None)
     return Eye(model, jax.tree.map(lambda leaf: leaf[0], ended), scale)
@@ -47,7 +47,7 @@ def taught_by(run: Run, forged: np.ndarray, labels: np.ndarray, data: Images) ->
     Args:
       forged: (K, N, H, W, C) uint8. labels: (N,), that they were asked for by.
     """
-    model, scale, how = _classifier(data._replace(train_images=forged[0], train_labels=labels))
+    model, scale, how = _classifier(data, len(labels))
     seeds = range(run.config.seed, run.config.seed + len(forged))
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
     parts = Part(jnp.asarray(forged), jnp.broadcast_to(jnp.asarray(labels)[None], forged.shape[:2]))
@@ -59,22 +59,24 @@ def taught_by(run: Run, forged: np.ndarray, labels: np.ndarray, data: Images) ->
     return (np.asarray(right) == data.test_labels[None]).mean(axis=1)
 
 
-def distances(run: Run, eye: Eye, forged: np.ndarray, data: Images) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """From the real images to learn from, by the eye's features: of the forged ones (K,) each by name; and of real
-    images that none has seen, which is as near as may be expected.
+def distances(run: Run, eye: Eye, forged: np.ndarray, data: Images
+              ) -> tuple[dict[str, np.ndarray], dict[str, float], int]:
+    """From the real images to learn from, by the eye's features: of forged ones, (K,) each by name; of as many real
+    ones that none has seen; and how many these are.
 
     Args:
-      forged: (K, N, H, W, C) uint8.
+      forged: (K, N, H, W, C) uint8, in any prefix of which all classes are.
     """
-    sets = [data.train_images, *forged, data.test_images]
-    sets = [one[:MOST_COMPARED] for one in sets]
-    seen = features(run, eye, np.concatenate(sets))  # in one go: each would be compiled anew
-    real, *others, unseen = jnp.split(seen, np.cumsum([len(one) for one in sets])[:-1])
-    found = begin(run, "judge", lambda real, others: jax.lax.map(lambda one: _apart(real, one), others), real,
-                  jnp.stack(others))
-    of_unseen = begin(run, "judge", _apart, real, unseen)
-    return ({name: np.asarray(value) for name, value in found.items()},
-            {name: float(value) for name, value in of_unseen.items()})
+    num = min(len(data.test_images), forged.shape[1], MOST_COMPARED)  # a Fréchet distance is larger of fewer
+    sets = [data.train_images[:MOST_COMPARED], *forged[:, :num], data.test_images[:num]]
+    seen = np.asarray(features(run, eye, np.concatenate(sets)), np.float64)  # in one go: each would be compiled anew
+    real, others = np.split(seen, [len(sets[0])])
+    with jax.enable_x64(True):  # roots of singular covariances lose half of their digits
+        found = begin(run, "judge", lambda real, others: jax.lax.map(lambda one: _apart(real, one), others),
+                      real, others.reshape(len(sets) - 1, num, -1))
+    found = {name: np.asarray(value) for name, value in found.items()}
+    return ({name: value[:-1] for name, value in found.items()}, {name: value[-1] for name, value in found.items()},
+            num)
 
 
 def features(run: Run, eye: Eye, images: np.ndarray) -> jax.Array:
@@ -95,19 +97,31 @@ def classes(run: Run, eye: Eye, images: np.ndarray) -> np.ndarray:
     return np.asarray(logits).argmax(axis=-1)
 
 
+def accuracy(run: Run, eye: Eye, data: Images) -> float:
+    """Share of unseen real images that the eye tells right."""
+    return float((classes(run, eye, data.test_images) == data.test_labels).mean())
+
+
+def nearest_ratios(run: Run, forged: np.ndarray, data: Images) -> np.ndarray:
+    """Median squared distance from forged images to their nearest training image, by pixels, over that of real unseen
+    ones: (K,). Near 0 they are copies; below 1 they may as well be blurred."""
+    num = min(len(data.test_images), forged.shape[1], MOST_LOOKED_UP)
+    sets = np.concatenate([forged[:, :num], data.test_images[None, :num]])
+
+    def medians(sets, train):
+        return jax.lax.map(lambda one: jnp.median(two_sample.nearest_neighbours(_flat(one), _flat(train))[1]), sets)
+
+    found = np.asarray(begin(run, "judge", medians, jnp.asarray(sets), jnp.asarray(data.train_images)))
+    return found[:-1] / found[-1]
+
+
 def nearest_training(images: np.ndarray, data: Images) -> np.ndarray:
     """Number of the training image nearest to each, by pixels: (N,)."""
-    flat = [jnp.asarray(one.reshape(len(one), -1), jnp.float32) for one in (images, data.train_images)]
-    return np.asarray(two_sample.nearest_neighbours(*flat)[0])
+    return np.asarray(two_sample.nearest_neighbours(_flat(images), _flat(data.train_images))[0])
 
 
-def nearest_ratio(forged: np.ndarray, data: Images) -> float:
-    """Median squared distance from forged images to their nearest training image, over that of real unseen ones: far
-    below 1, they are copies."""
-    train = jnp.asarray(data.train_images.reshape(len(data.train_images), -1), jnp.float32)
-    medians = [float(jnp.median(two_sample.nearest_neighbours(
-        jnp.asarray(one.reshape(len(one), -1), jnp.float32), train)[1])) for one in (forged, data.test_images)]
-    return medians[0] / medians[1]
+def _flat(images: Any) -> jax.Array:
+    return jnp.asarray(images).reshape(len(images), -1).astype(jnp.float32)
 
 
 def _apart(real: jax.Array, others: jax.Array) -> dict[str, jax.Array]:
@@ -116,20 +130,19 @@ def _apart(real: jax.Array, others: jax.Array) -> dict[str, jax.Array]:
             "kernel_distance": two_sample.kernel_distance(real, others), "precision": precision, "recall": recall}
 
 
-def _classifier(data: Images) -> tuple[nn.Module, Scale, Learning]:
-    num_images, num_classes = len(data.train_labels), len(data.class_names)
+def _classifier(data: Images, num_images: int) -> tuple[nn.Module, Scale, Learning]:
     config = convolution.Config(epochs=max(3.0, SEEN / num_images))
-    mean, std = image_data.channel_statistics(data.train_images, data.max_pixel)
-    model, scale = convolution.network(config, num_classes), Scale(mean, std, data.max_pixel)
+    num_classes, channels = len(data.class_names), data.train_images.shape[-1]
+    scale = Scale(np.full(channels, 0.5), np.full(channels, 0.5), data.max_pixel)  # which is no image's own
+    model = convolution.network(config, num_classes)
     return model, scale, learning(config, model, scale, shape=data.train_images.shape[1:], num_images=num_images,
                                   num_classes=num_classes, flip=0.0)
 
 
 def _taught(run: Run, stage: str, how: Learning, states: Any, part: Part, labels: list[str], data_axis: int | None
             ) -> Any:
-    return train(run, stage, how.step, states, part, num_steps=how.num_steps,
-                 chunk_steps=max(1, how.num_steps // 20), labels=labels, data_axis=data_axis,
-                 runs="map" if jax.default_backend() == "cpu" else "vmap").state.average
+    return train(run, stage, how.step, states, part, num_steps=how.num_steps, chunk_steps=max(1, how.num_steps // 20),
+                 labels=labels, data_axis=data_axis, runs=seeds_of_images()).state.average
 
 
 def _by_image(apply_fn: Any, params: Any, images: jax.Array, scale: Scale) -> jax.Array:

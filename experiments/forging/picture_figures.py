@@ -5,16 +5,17 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.data.images import Images
+from experiments.forging.likeness import nearest_training
 from experiments.runner.figures import style
 
 OF_CLASS, WITH_NEAREST = 10, 2
 
 
-def beside_nearest(forged: np.ndarray, labels: np.ndarray, data: Images, nearest: np.ndarray) -> Figure:
+def beside_nearest(forged: np.ndarray, labels: np.ndarray, data: Images) -> Figure:
     """A row for each class: forged images, then some of them with their nearest neighbours among the training images.
 
     Args:
-      forged: (N, H, W, C) uint8 of one seed. labels: (N,). nearest: (N,) rows of the training images.
+      forged: (N, H, W, C) uint8 of one seed. labels: (N,).
     """
     names = data.class_names
     columns = OF_CLASS + 2 * WITH_NEAREST
@@ -24,8 +25,8 @@ def beside_nearest(forged: np.ndarray, labels: np.ndarray, data: Images, nearest
         for label, row in enumerate(axes):
             own = np.flatnonzero(labels == label)[:OF_CLASS + WITH_NEAREST]
             shown = [forged[n] for n in own[:OF_CLASS]]
-            for n in own[OF_CLASS:]:
-                shown += [forged[n], data.train_images[nearest[n]]]
+            for image, nearest in zip(forged[own[OF_CLASS:]], nearest_training(forged[own[OF_CLASS:]], data)):
+                shown += [image, data.train_images[nearest]]
             for one, image in zip(row, shown):
                 one.imshow(image[..., 0] if image.shape[-1] == 1 else image / data.max_pixel, cmap="gray", vmin=0,
                            vmax=data.max_pixel if image.shape[-1] == 1 else 1)

@@ -12,7 +12,7 @@ from experiments.data.images import Images, fingerprint
 from experiments.forging import likeness, picture_figures
 from experiments.forging.forger import Forger
 from experiments.forging.recipes import Recipe
-from experiments.forging.subject import Subject, Verdict, judging_keys, of_images
+from experiments.forging.subject import Subject, Verdict, judging_keys, seeds_of_images
 from experiments.runner.config import require
 from experiments.runner.loop import begin
 from experiments.runner.run import Run
@@ -20,7 +20,6 @@ from experiments.vision.problem import Part
 from sandbox import convolution, gan
 from sandbox.gan import Pairs, Players
 
-PICTURES = ("digits", "fashion-mnist", "mnist")
 MOST_FORGED = 10_000  # of each seed, to judge by
 
 
@@ -28,23 +27,22 @@ def pictures(name: str, data_dir: Any, recipe: Recipe) -> Subject:
     """A set of images, and players that are told the class."""
     data = image_sets.load(name, data_dir)
     train = Part(jnp.asarray(data.train_images), jnp.asarray(data.train_labels))
-    shape, num_classes = data.train_images.shape[1:], len(data.class_names)
-    forger = Forger(networks(shape, recipe, num_classes), recipe.latent_size, shape, scale=data.max_pixel / 2,
-                    offset=data.max_pixel / 2, num_classes=num_classes, max_pixel=data.max_pixel)
+    forger = picture_forger(recipe, data.train_images.shape[1:], len(data.class_names), data.max_pixel)
     sample = partial(draw_pairs, forger=forger, batch_size=recipe.batch_size)
-    return Subject(forger, (train,), sample, partial(judge, data=data), fingerprint(data),
-                   of_images())
+    return Subject(forger, (train,), sample, partial(judge, data=data), fingerprint(data), seeds_of_images())
 
 
-def networks(shape: tuple[int, ...], recipe: Recipe, num_classes: int) -> Players:
-    """A residual pair on the house's own convolution; each size of image is half of the next."""
+def picture_forger(recipe: Recipe, shape: tuple[int, ...], num_classes: int, max_pixel: int) -> Forger:
+    """A residual pair on the house's own convolution, which sees pixels as −1 to 1; each size is half of the next."""
     most = 1
     while not any(pixels % 2**most for pixels in shape[:2]):
         most += 1
     require(len(recipe.widths) <= most, "--widths", f"of at most {most} sizes for images of {shape[0]} x {shape[1]}",
             recipe.widths)
     how = {"widths": recipe.widths, "num_classes": num_classes, "conv": convolution.conv_general_dilated}
-    return Players(gan.ImageGenerator(shape, **how), gan.ImageDiscriminator(**how))
+    networks = Players(gan.ImageGenerator(shape, **how), gan.ImageDiscriminator(**how))
+    return Forger(networks, recipe.latent_size, shape, scale=max_pixel / 2, offset=max_pixel / 2,
+                  num_classes=num_classes, max_pixel=max_pixel)
 
 
 def draw_pairs(key: jax.Array, train: Part, *, forger: Forger, batch_size: int) -> Pairs:
@@ -59,16 +57,16 @@ def draw_pairs(key: jax.Array, train: Part, *, forger: Forger, batch_size: int) 
 def judge(run: Run, forger: Forger, *, data: Images) -> Verdict:
     """What a classifier learns from forged images alone, and how far they are from real ones as another sees them."""
     num = min(len(data.train_labels), MOST_FORGED)
-    labels = np.sort(np.arange(num) % forger.num_classes).astype(np.int32)
-    seen = begin(run, "judge", lambda *of_seeds: jax.lax.map(lambda one: forger.seen(one[0], one[1], num, labels),
-                                                             of_seeds), forger.params.generator, judging_keys(run))
-    forged = forger.as_data(seen)
+    labels = np.arange(num, dtype=np.int32) % forger.num_classes
+    forged = np.asarray(begin(
+        run, "judge", lambda *of_seeds: jax.lax.map(lambda one: forger.forged(one[0], one[1], num, labels), of_seeds),
+        forger.params.generator, judging_keys(run)))
     eye = likeness.learn_to_see(run, data)
     accuracy = likeness.taught_by(run, forged, labels, data)
-    apart, of_unseen = likeness.distances(run, eye, forged, data)
-    ratios = np.array([likeness.nearest_ratio(one, data) for one in forged])
-    copies = likeness.nearest_training(forged[0], data)
+    apart, of_unseen, num_compared = likeness.distances(run, eye, forged, data)
+    ratios = likeness.nearest_ratios(run, forged, data)
     best = ", ".join(f"{name} {value:.4f}" for name, value in of_unseen.items())
     return Verdict({"classifier_accuracy": accuracy, **apart, "nearest_ratio": ratios},
-                   {"forged": picture_figures.beside_nearest(forged[0], labels, data, copies)},
-                   f"Of real images that none has seen: {best}.")
+                   {"forged": picture_figures.beside_nearest(forged[0], labels, data)},
+                   f"Forged and unseen real images, {num_compared:,} each, beside those to learn from, as a classifier "
+                   f"sees them that tells {likeness.accuracy(run, eye, data):.4f} right. Of unseen real ones: {best}.")

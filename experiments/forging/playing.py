@@ -102,5 +102,7 @@ def optimizer_of(rate: float | optax.Schedule, recipe: Recipe, rules: Rules) -> 
 def method_of(rules: Rules, recipe: Recipe) -> gan.Method:
     """How players move; each by its own optimiser, whatever the plan says of steps."""
     rates = Players(recipe.generator_rate, recipe.discriminator_rate)
-    plan = gan.Plan(rules.method, rates, rules.critic_steps, rules.consensus_weight)
+    penalised = recipe.r1 or recipe.r2 or rules.gradient_penalty
+    zero_sum = rules.criterion in (gan.MINIMAX, gan.WASSERSTEIN) and not penalised
+    plan = gan.Plan(rules.method, rates, rules.critic_steps, rules.consensus_weight, zero_sum)
     return gan.method_of(plan)[0]

@@ -12,11 +12,11 @@ from sandbox.gan import Coverage, Mixture, log_density
 ACROSS = 200  # places on a side of a map
 
 
-def samples(drawn: np.ndarray, found: Coverage, mixture: Mixture, first: int) -> Figure:
+def samples(drawn: np.ndarray, found: Coverage, spread: float, mixture: Mixture, first: int) -> Figure:
     """The first seed's samples over the density; and all of its samples of each mode, laid over each other.
 
     Args:
-      drawn: (K, N, 2). found: of the K seeds. first: number of the first.
+      drawn: (K, N, 2). found: of the K seeds. spread: of the first one's modes. first: its number.
     """
     points, sigma = drawn[0], mixture.sigma
     away = points[:, None] - mixture.centres[None]
@@ -32,7 +32,7 @@ def samples(drawn: np.ndarray, found: Coverage, mixture: Mixture, first: int) ->
         for sigmas in (1, 2, 3):
             right.add_patch(plt.Circle((0, 0), sigmas, fill=False, color="gray", linewidth=0.8))
         right.plot(*offsets.T, ".", color="C1", markersize=2.5, alpha=0.5)
-        right.set(title=f"All modes in one: spread {np.nanmean(found.covariance_ratio[0]):.2f}, at best 1",
+        right.set(title=f"All modes in one: spread {spread:.2f}, at best 1",
                   xlabel="σ from the nearest centre; circles at 1, 2 and 3", xlim=(-radius, radius),
                   ylim=(-radius, radius), aspect="equal")
         return figure

@@ -17,7 +17,8 @@ from experiments.runner.run import Run
 from sandbox import gan
 from sandbox.gan import Coverage, Mixture, Pairs, Players
 
-MIXTURES: Mapping[str, Mixture] = MappingProxyType({"ring": gan.ring_of_modes(), "grid": gan.grid_of_modes()})
+MIXTURES: Mapping[str, Mixture] = MappingProxyType({
+    "embedded": gan.ring_of_modes(), "ring": gan.ring_of_modes(), "grid": gan.grid_of_modes()})
 SAMPLES = 2500  # of each seed, as others judge by
 
 
@@ -42,15 +43,26 @@ def draw_pairs(key: jax.Array, *, mixture: Mixture, scale: float, recipe: Recipe
 def judge(run: Run, forger: Forger, *, mixture: Mixture) -> Verdict:
     """Which modes SAMPLES of each seed cover, how evenly and how sharply."""
     def of_seed(generator, key):
-        samples = forger.seen(generator, key, SAMPLES) * forger.scale
+        samples = forger.forged(generator, key, SAMPLES)
         return samples, gan.mode_coverage(samples, mixture)
 
     samples, found = begin(run, "judge", jax.vmap(of_seed), forger.params.generator, judging_keys(run))
     found, samples = Coverage(*map(np.asarray, found)), np.asarray(samples)
     reached = {"modes": found.modes.astype(float), "high_quality": found.high_quality, "reverse_kl": found.reverse_kl,
-               "covariance_ratio": np.nanmean(found.covariance_ratio, axis=1)}
-    drawn = {"samples": point_figures.samples(samples, found, mixture, run.config.seed),
+               "covariance_ratio": np.array([mean_spread(one) for one in found.covariance_ratio])}
+    drawn = {"samples": point_figures.samples(samples, found, reached["covariance_ratio"][0], mixture,
+                                              run.config.seed),
              "every_seed": point_figures.every_seed(samples, found, mixture, run.config.seed),
              "landscape": point_figures.landscape(forger, mixture)}
     return Verdict(reached, drawn, f"A perfect model's high_quality is {gan.PERFECT_HIGH_QUALITY:.3f}, its "
                                    "covariance_ratio 1.")
+
+
+def mean_spread(ratios: np.ndarray) -> float:
+    """Mean over the modes that have one; 0 where none has.
+
+    >>> mean_spread(np.array([0.5, 1.0, np.nan])), mean_spread(np.array([np.nan]))
+    (0.75, 0.0)
+    """
+    known = ratios[np.isfinite(ratios)]
+    return float(known.mean()) if len(known) else 0.0

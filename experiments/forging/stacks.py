@@ -11,9 +11,9 @@ from experiments.data import image_sets
 from experiments.data.images import Images, fingerprint
 from experiments.forging import likeness, picture_figures
 from experiments.forging.forger import Forger
-from experiments.forging.pictures import PICTURES, networks
+from experiments.forging.pictures import picture_forger
 from experiments.forging.recipes import Recipe
-from experiments.forging.subject import Subject, Verdict, judging_keys, of_images
+from experiments.forging.subject import Subject, Verdict, judging_keys, seeds_of_images
 from experiments.runner.errors import UserError
 from experiments.runner.loop import begin
 from experiments.runner.run import Run
@@ -21,8 +21,7 @@ from sandbox import gan
 from sandbox.gan import Pairs
 
 PREFIX, CHANNELS = "stacked-", 3
-STACKS = tuple(f"{PREFIX}{name}" for name in PICTURES)
-JUDGED = 26_000  # stacks of each seed, as others judge by
+STACKS = 26_000  # of each seed, as others judge by
 
 
 def stacks(name: str, data_dir: Any, recipe: Recipe) -> Subject:
@@ -31,12 +30,10 @@ def stacks(name: str, data_dir: Any, recipe: Recipe) -> Subject:
     if data.train_images.shape[-1] != 1:
         raise UserError(f"--dataset {name}: images must have one channel to be stacked, and have "
                         f"{data.train_images.shape[-1]}")
-    shape = (*data.train_images.shape[1:-1], CHANNELS)
-    forger = Forger(networks(shape, recipe, 0), recipe.latent_size, shape, scale=data.max_pixel / 2,
-                    offset=data.max_pixel / 2, max_pixel=data.max_pixel)
+    forger = picture_forger(recipe, (*data.train_images.shape[1:-1], CHANNELS), 0, data.max_pixel)
     sample = partial(draw_pairs, forger=forger, batch_size=recipe.batch_size)
     return Subject(forger, (jnp.asarray(data.train_images[..., 0]),), sample, partial(judge, data=data),
-                   fingerprint(data), of_images())
+                   fingerprint(data), seeds_of_images())
 
 
 def draw_pairs(key: jax.Array, images: jax.Array, *, forger: Forger, batch_size: int) -> Pairs:
@@ -49,16 +46,29 @@ def draw_pairs(key: jax.Array, images: jax.Array, *, forger: Forger, batch_size:
 
 
 def judge(run: Run, forger: Forger, *, data: Images) -> Verdict:
-    """How many of the modes JUDGED stacks of each seed are in, as a classifier of one channel sees them."""
-    seen = begin(run, "judge", lambda *of_seeds: jax.lax.map(lambda one: forger.seen(one[0], one[1], JUDGED), of_seeds),
-                 forger.params.generator, judging_keys(run))
-    forged = forger.as_data(seen)
+    """How many of the modes STACKS of each seed are in, as a classifier of one channel sees them."""
+    forged = np.asarray(begin(
+        run, "judge", lambda *of_seeds: jax.lax.map(lambda one: forger.forged(one[0], one[1], STACKS), of_seeds),
+        forger.params.generator, judging_keys(run)))
     eye, num_classes = likeness.learn_to_see(run, data), len(data.class_names)
     alone = np.moveaxis(forged, -1, 0).reshape(-1, *data.train_images.shape[1:])
-    digits = likeness.classes(run, eye, alone).reshape(CHANNELS, *forged.shape[:2])
-    modes = np.tensordot(num_classes ** np.arange(CHANNELS), digits, axes=1)
-    counts = np.stack([np.bincount(one, minlength=num_classes**CHANNELS) for one in modes])
-    reverse_kl = [float(gan.reverse_kl_of_counts(jnp.asarray(one, jnp.float32))) for one in counts]
-    return Verdict({"modes": (counts > 0).sum(axis=1).astype(float), "reverse_kl": np.array(reverse_kl)},
+    classes = likeness.classes(run, eye, alone).reshape(CHANNELS, *forged.shape[:2])
+    modes, reverse_kl = zip(*(mode_counts(classes[:, k], num_classes) for k in range(len(forged))))
+    return Verdict({"modes": np.array(modes, float), "reverse_kl": np.array(reverse_kl)},
                    {"forged": picture_figures.stacked(forged[0], data.max_pixel)},
-                   f"Of {num_classes**CHANNELS:,} modes, by {JUDGED:,} stacks of each seed.")
+                   f"Of {num_classes**CHANNELS:,} modes, by {STACKS:,} stacks of each seed, as a classifier sees them "
+                   f"that tells {likeness.accuracy(run, eye, data):.4f} of single images right.")
+
+
+def mode_counts(classes: np.ndarray, num_classes: int) -> tuple[int, float]:
+    """How many modes there are among stacks, and the KL in nats of their shares from even ones.
+
+    Args:
+      classes: (channels, N), of each channel of N stacks.
+
+    >>> mode_counts(np.array([[0, 0, 1], [1, 1, 0]]), 2)[0]
+    2
+    """
+    modes = np.tensordot(num_classes ** np.arange(len(classes)), classes, axes=1)
+    counts = np.bincount(modes, minlength=num_classes ** len(classes))
+    return int((counts > 0).sum()), float(gan.reverse_kl_of_counts(jnp.asarray(counts, jnp.float32)))

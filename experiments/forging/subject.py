@@ -11,7 +11,7 @@ from experiments.forging.forger import Forger
 from experiments.runner.run import Run
 from sandbox.gan import Pairs
 
-JUDGED = 2**31  # folded into a seed's key: of the samples that its generator is judged by
+JUDGING = 2**31  # folded into a seed's key: of the samples that its generator is judged by
 
 
 class Verdict(NamedTuple):
@@ -35,7 +35,7 @@ class Subject(NamedTuple):
     runs: Literal["vmap", "map"] = "vmap"
 
 
-def of_images() -> Literal["vmap", "map"]:
+def seeds_of_images() -> Literal["vmap", "map"]:
     """How seeds learn together from images: on a CPU one after another, whose cache does not hold them all."""
     return "map" if jax.default_backend() == "cpu" else "vmap"
 
@@ -43,4 +43,4 @@ def of_images() -> Literal["vmap", "map"]:
 def judging_keys(run: Run) -> jax.Array:
     """One for each seed."""
     seeds = range(run.config.seed, run.config.seed + run.config.seeds)
-    return jax.numpy.stack([jax.random.fold_in(jax.random.key(seed), JUDGED) for seed in seeds])
+    return jax.numpy.stack([jax.random.fold_in(jax.random.key(seed), JUDGING) for seed in seeds])

@@ -1,6 +1,6 @@
 """Generative adversarial networks: a game of two losses, what calculus says of how it is played, and players."""
 
-from sandbox.gan import derivatives
+from sandbox.gan import derivatives, game_derivatives
 from sandbox.gan.best_discriminators import (
     BEST_DISCRIMINATORS,
     BestDiscriminator,
@@ -25,7 +25,7 @@ from sandbox.gan.criteria import (
     Criterion,
 )
 from sandbox.gan.dirac import dirac_gan
-from sandbox.gan.divergence import DISCRIMINATOR, GENERATOR, Watched, halted, watched
+from sandbox.gan.divergence import DISCRIMINATOR, GENERATOR, NEITHER, Watched, halted, watched
 from sandbox.gan.game import Game, Players, eigenvalues, field, field_norm, game_of, gradients, jacobian, losses_of
 from sandbox.gan.latents import draw_latents
 from sandbox.gan.linearised import LINEARISED, Plan, linearised_update
@@ -39,14 +39,14 @@ from sandbox.gan.rates import method_of, observed_rate, predicted_rate, spectral
 
 __all__ = [
     "BEST_DISCRIMINATORS", "CRITERIA", "DISCRIMINATOR", "GENERATOR", "HINGE", "LEAST_SQUARES", "LINEARISED",
-    "MINIMAX", "NON_SATURATING", "PERFECT_HIGH_QUALITY", "RELATIVISTIC", "WASSERSTEIN", "BestDiscriminator",
-    "Coverage", "Criterion", "DiscriminatorAux", "Game", "GameState", "GeneratorAux", "ImageDiscriminator",
-    "ImageGenerator", "Method", "Mixture", "Pairs", "Plan", "Players", "PointDiscriminator", "PointGenerator",
-    "Watched", "all_pairs", "alternating", "assign_modes", "bilinear_game", "competitive", "consensus", "derivatives",
-    "difference_chi_square", "dirac_gan", "discriminator_loss", "draw_from_mixture", "draw_latents", "eigenvalues",
-    "extra_gradient", "field", "field_norm", "game_of", "game_step", "generator_loss", "gradients", "grid_of_modes",
-    "halted", "init_game", "jacobian", "jensen_shannon", "linearised_update", "log_density", "log_ratio", "losses_of",
-    "method_of", "mode_coverage", "observed_rate", "optimal_discriminator", "optimistic", "pairs_jensen_shannon",
-    "predicted_rate", "reverse_kl_of_counts", "ring_of_modes", "simultaneous", "spectral_radius", "total_variation",
-    "watched",
+    "MINIMAX", "NEITHER", "NON_SATURATING", "PERFECT_HIGH_QUALITY", "RELATIVISTIC", "WASSERSTEIN",
+    "BestDiscriminator", "Coverage", "Criterion", "DiscriminatorAux", "Game", "GameState", "GeneratorAux",
+    "ImageDiscriminator", "ImageGenerator", "Method", "Mixture", "Pairs", "Plan", "Players", "PointDiscriminator",
+    "PointGenerator", "Watched", "all_pairs", "alternating", "assign_modes", "bilinear_game", "competitive",
+    "consensus", "derivatives", "difference_chi_square", "dirac_gan", "discriminator_loss", "draw_from_mixture",
+    "draw_latents", "eigenvalues", "extra_gradient", "field", "field_norm", "game_derivatives", "game_of",
+    "game_step", "generator_loss", "gradients", "grid_of_modes", "halted", "init_game", "jacobian", "jensen_shannon",
+    "linearised_update", "log_density", "log_ratio", "losses_of", "method_of", "mode_coverage", "observed_rate",
+    "optimal_discriminator", "optimistic", "pairs_jensen_shannon", "predicted_rate", "reverse_kl_of_counts",
+    "ring_of_modes", "simultaneous", "spectral_radius", "total_variation", "watched",
 ]

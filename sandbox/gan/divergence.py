@@ -15,8 +15,8 @@ NEITHER, GENERATOR, DISCRIMINATOR = 0, 1, 2
 
 class Watched(NamedTuple):
     """state: of a game, or the last one before it diverged. step: () int32, steps done or stood through. diverged_at:
-    () int32, the first step that it did not take; 0 while it goes on. by: NEITHER, GENERATOR or DISCRIMINATOR.
-    field_norm: of that player's gradient then, the largest number there is where it was more."""
+    () int32, the first step that it did not take; 0 while it goes on. by: GENERATOR or DISCRIMINATOR, whose gradient
+    ran away, or NEITHER. field_norm: of that gradient then, the largest number there is where it was not finite."""
 
     state: Any
     step: jax.Array
@@ -39,7 +39,7 @@ def halted(step: Callable[..., tuple[Any, dict[str, jax.Array]]], *, limit: floa
            ) -> Callable[..., tuple[Watched, dict[str, jax.Array]]]:
     """The same step, which is taken no more once the field's norm passes a limit or anything is not finite.
 
-    The discriminator is the one who ran where its norm passed, or where the generator's did not.
+    The discriminator is the one who ran where both norms passed; neither, where another number is not finite.
 
     Args:
       step: (state, *data) -> (state, metrics), metrics by name with generator_field_norm and
@@ -64,9 +64,9 @@ def halted(step: Callable[..., tuple[Any, dict[str, jax.Array]]], *, limit: floa
         generator_runs, discriminator_runs = (~(norm <= limit) for norm in norms)  # of NaN, too
         runs = generator_runs | discriminator_runs | ~all_finite((state, metrics))
         stands = before.diverged_at > 0
-        by = jnp.where(discriminator_runs | ~generator_runs, DISCRIMINATOR, GENERATOR)
-        norm = jnp.nan_to_num(jnp.where(by == DISCRIMINATOR, norms[1], norms[0]).astype(before.field_norm.dtype),
-                              nan=jnp.finfo(before.field_norm.dtype).max)
+        by = jnp.where(discriminator_runs, DISCRIMINATOR, jnp.where(generator_runs, GENERATOR, NEITHER))
+        norm = jnp.where(discriminator_runs, norms[1], jnp.where(generator_runs, norms[0], 0.0))
+        norm = jnp.nan_to_num(norm.astype(before.field_norm.dtype), nan=jnp.finfo(before.field_norm.dtype).max)
         now, first = runs | stands, runs & ~stands
         kept = jax.tree.map(lambda old, new: jnp.where(now, old, new), before.state, state)
         after = Watched(kept, before.step + 1, jnp.where(first, before.step + 1, before.diverged_at),

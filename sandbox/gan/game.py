@@ -154,8 +154,8 @@ def jacobian(game: Game, players: Players) -> jax.Array:
 def eigenvalues(matrix: jax.Array) -> jax.Array:
     """Eigenvalues of a square matrix, in no order.
 
-    Of two rows: λ = m ± √(((a − d)/2)² + b c), m = (a + d)/2, on any device. Larger ones are taken by LAPACK, which JAX
-    has on the CPU alone: bring the matrix there first, jax.device_put(matrix, jax.devices("cpu")[0]).
+    Of two rows: λ = m ± √(((a − d)/2)² + b c), m = (a + d)/2, on any device. Larger ones JAX cannot take on a TPU:
+    bring the matrix to the CPU first, jax.device_put(matrix, jax.devices("cpu")[0]).
 
     Args:
       matrix: (..., N, N) real.

@@ -33,7 +33,8 @@ def test_the_discriminator_sees_points_as_waves_of_equal_slope():
     points = jnp.asarray(np.random.default_rng(0).normal(size=(5, 2)), jnp.float32)
     params = network.init(KEY, points)
     kernel = np.asarray(params["params"]["out"]["kernel"])[:, 0]
-    seen = np.concatenate([points, *(wave(2**k * points) / 2**k for k in range(3) for wave in (np.sin, np.cos))], axis=1)
+    waves = [wave(2**k * points) / 2**k for k in range(3) for wave in (np.sin, np.cos)]
+    seen = np.concatenate([points, *waves], axis=1)
     np.testing.assert_allclose(network.apply(params, points), seen @ kernel, rtol=1e-4, atol=1e-6)
 
 
