@@ -30,11 +30,11 @@ class Recipe(NamedTuple):
 GRID = Recipe(steps=14_000, batch_size=256, latent_size=2, generator_rate=4e-3, discriminator_rate=4e-3,
               generator_fall=0.003, constant=0.4, momentum=0.0, r1=1.0, r2=1.0, penalty_fall=1e-3, average=0.01,
               widths=(128, 128, 128), waves=6)
-DIGITS = Recipe(steps=2000, batch_size=64, latent_size=32, generator_rate=5e-4, discriminator_rate=5e-4,
+DIGITS = Recipe(steps=1500, batch_size=64, latent_size=32, generator_rate=5e-4, discriminator_rate=5e-4,
                 generator_fall=0.05, constant=0.5, momentum=0.0, r1=1.0, r2=1.0, penalty_fall=0.1, average=0.05,
                 widths=(64, 32))
 CLOTHES = DIGITS._replace(steps=30_000, batch_size=256, latent_size=64, widths=(256, 128, 64))
-RING = GRID._replace(steps=5000)
+RING = GRID._replace(steps=8000, penalty_fall=2e-4)
 RECIPES = {"ring": RING, "embedded": RING, "grid": GRID, "digits": DIGITS, "stacked-digits": DIGITS}
 
 
