@@ -11,6 +11,7 @@ import numpy as np
 from experiments import convolution
 from experiments.data.images import Images
 from experiments.forging.subject import seeds_of_images
+from experiments.runner.config import require
 from experiments.runner.loop import begin, train
 from experiments.runner.run import Run
 from experiments.vision import problem
@@ -41,6 +42,16 @@ def learn_to_see(run: Run, data: Images) -> Eye:
     return Eye(model, jax.tree.map(lambda leaf: leaf[0], ended), scale)
 
 
+def require_enough(name: str, num_images: int) -> None:
+    """Refuse fewer images than a classifier sees in a step.
+
+    Raises:
+      UserError: there are fewer.
+    """
+    least = convolution.Config().batch_size
+    require(num_images >= least, f"--dataset {name}", f"of at least {least} images to learn from", num_images)
+
+
 def taught_by(run: Run, forged: np.ndarray, labels: np.ndarray, data: Images) -> np.ndarray:
     """Share of real, unseen images told right by a classifier of each seed that learned from its forged ones: (K,).
 
@@ -62,7 +73,8 @@ def taught_by(run: Run, forged: np.ndarray, labels: np.ndarray, data: Images) ->
 def distances(run: Run, eye: Eye, forged: np.ndarray, data: Images
               ) -> tuple[dict[str, np.ndarray], dict[str, float], int]:
     """From the real images to learn from, by the eye's features: of forged ones, (K,) each by name; of as many real
-    ones that none has seen; and how many these are.
+    ones that none has seen; and how many these are. Of sets that hold exact shares of every class, which independent
+    draws would not, the kernel distance comes out a little below 0.
 
     Args:
       forged: (K, N, H, W, C) uint8, in any prefix of which all classes are.

@@ -26,6 +26,7 @@ MOST_FORGED = 10_000  # of each seed, to judge by
 def pictures(name: str, data_dir: Any, recipe: Recipe) -> Subject:
     """A set of images, and players that are told the class."""
     data = image_sets.load(name, data_dir)
+    likeness.require_enough(name, len(data.train_labels))
     train = Part(jnp.asarray(data.train_images), jnp.asarray(data.train_labels))
     forger = picture_forger(recipe, data.train_images.shape[1:], len(data.class_names), data.max_pixel)
     sample = partial(draw_pairs, forger=forger, batch_size=recipe.batch_size)

@@ -27,6 +27,7 @@ STACKS = 26_000  # of each seed, as others judge by
 def stacks(name: str, data_dir: Any, recipe: Recipe) -> Subject:
     """Stacks of the images that the rest of the name names; players are not told the classes."""
     data = image_sets.load(name.removeprefix(PREFIX), data_dir)
+    likeness.require_enough(name, len(data.train_labels))
     if data.train_images.shape[-1] != 1:
         raise UserError(f"--dataset {name}: images must have one channel to be stacked, and have "
                         f"{data.train_images.shape[-1]}")
