@@ -52,6 +52,9 @@ class Config(RunConfig):
     """β, of consensus."""
     gradient_penalty: float = 0.0
     """λ of (‖∇D‖ − 1)² between real and fake, for wasserstein."""
+    judging_epochs: float | None = None
+    """How often a classifier that judges images sees each of those that it learns from. Without it: 30,000 images in
+    all, but each at least three times."""
     diverged_beyond: float = 1e6
     """Norm of either player's gradient at which its game is stopped, as one that diverged."""
     steps: int | None = None
@@ -106,6 +109,8 @@ class Config(RunConfig):
         for flag in ("average", "constant"):
             value = getattr(self, flag)
             require(value is None or 0 <= value <= 1, f"--{flag}", "in [0, 1]", value)
+        require(self.judging_epochs is None or 0 < self.judging_epochs < math.inf, "--judging-epochs",
+                "above 0, and finite", self.judging_epochs)
         require(self.diverged_beyond > 0, "--diverged-beyond", "above 0", self.diverged_beyond)
         require(self.waves is None or self.waves >= 0, "--waves", "0 or more", self.waves)
         require(self.widths is None or (len(self.widths) >= 1 and min(self.widths) >= 1), "--widths",

@@ -20,7 +20,7 @@ from experiments.vision.problem import Part, Scale
 from experiments.vision.report import JUDGED_AT_ONCE
 from sandbox import two_sample
 
-SEEN = 30_000  # images, about, that a classifier sees while it learns; but each three times at least
+SEEN = 30_000  # images, about, that a classifier sees while it learns, but each three times at least
 MOST_COMPARED, MOST_LOOKED_UP = 10_000, 1000  # images of a side
 HEAD = "head"  # the last layer of the convolution experiment's networks: what comes before are the features
 
@@ -36,7 +36,7 @@ class Eye(NamedTuple):
 def learn_to_see(run: Run, data: Images) -> Eye:
     """The convolution experiment's small network, taught by the real images."""
     part = Part(jnp.asarray(data.train_images), jnp.asarray(data.train_labels))
-    model, scale, how = _classifier(data, len(data.train_labels))
+    model, scale, how = _classifier(run, data, len(data.train_labels))
     keys = jnp.stack([jax.random.key(run.config.seed)])
     ended = _taught(run, "see", how, begin(run, "see", jax.vmap(how.initial), keys), part, ["real"], None)
     return Eye(model, jax.tree.map(lambda leaf: leaf[0], ended), scale)
@@ -58,7 +58,7 @@ def taught_by(run: Run, forged: np.ndarray, labels: np.ndarray, data: Images) ->
     Args:
       forged: (K, N, H, W, C) uint8. labels: (N,), that they were asked for by.
     """
-    model, scale, how = _classifier(data, len(labels))
+    model, scale, how = _classifier(run, data, len(labels))
     seeds = range(run.config.seed, run.config.seed + len(forged))
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
     parts = Part(jnp.asarray(forged), jnp.broadcast_to(jnp.asarray(labels)[None], forged.shape[:2]))
@@ -142,8 +142,9 @@ def _apart(real: jax.Array, others: jax.Array) -> dict[str, jax.Array]:
             "kernel_distance": two_sample.kernel_distance(real, others), "precision": precision, "recall": recall}
 
 
-def _classifier(data: Images, num_images: int) -> tuple[nn.Module, Scale, Learning]:
-    config = convolution.Config(epochs=max(3.0, SEEN / num_images))
+def _classifier(run: Run, data: Images, num_images: int) -> tuple[nn.Module, Scale, Learning]:
+    asked: Any = run.config  # of the GAN experiment
+    config = convolution.Config(epochs=asked.judging_epochs or max(3.0, SEEN / num_images))
     num_classes, channels = len(data.class_names), data.train_images.shape[-1]
     scale = Scale(np.full(channels, 0.5), np.full(channels, 0.5), data.max_pixel)  # which is no image's own
     model = convolution.network(config, num_classes)

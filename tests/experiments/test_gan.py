@@ -24,7 +24,8 @@ from tests.experiments import command
 
 SMALL = ("--widths", 32, 32, "--batch-size", 64)
 SHORT = ("gan", *SMALL, "--steps", 400, "--seeds", 2)
-OF_DIGITS = ("gan", "--dataset", "digits", "--widths", 8, "--steps", 30, "--batch-size", 32)
+OF_DIGITS = ("gan", "--dataset", "digits", "--widths", 8, "--steps", 30, "--batch-size", 32,
+             "--judging-epochs", 2)
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +139,7 @@ def test_stacks_have_a_thousand_modes(tmp_path):
     (("--average", 2), "--average must be in [0, 1], got 2.0"),
     (("--waves", -1), "--waves must be 0 or more, got -1"),
     (("--widths", 0), "--widths must be one number or more, each at least 1, got (0,)"),
+    (("--judging-epochs", 0), "--judging-epochs must be above 0, and finite, got 0.0"),
     (("--diverged-beyond", 0), "--diverged-beyond must be above 0, got 0.0"),
     (("--method", "consensus", "--critic-steps", 2), "--critic-steps must be 1 where players move by consensus, got 2"),
 ])
