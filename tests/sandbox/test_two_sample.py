@@ -14,6 +14,7 @@ from sandbox.two_sample import (
     squared_distances,
 )
 
+
 def _points(num, size=3, scale=1.0, away=0.0):
     rng = np.random.default_rng([num, size, int(10 * scale), int(10 * away)])
     return jnp.asarray(rng.normal(size=(num, size)) * scale + away)
