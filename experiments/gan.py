@@ -120,7 +120,7 @@ class Config(RunConfig):
 
 
 PRESETS = {
-    "quick": {"steps": 1500},
+    "quick": {"steps": 1000},
     "full": {"seeds": 10},
     "gpu": {"dataset": "fashion-mnist", "seeds": 3},
 }

@@ -25,7 +25,7 @@ class Perceptron(torch.nn.Module):
 
     def forward(self, x):
         """(N, outputs) of x (N, inputs)."""
-        x = torch.cat([x, *(wave(k * x) / k for wave in (torch.sin, torch.cos) for k in self.octaves)], 1)
+        x = torch.cat([x, *(wave(k * x) / k for k in self.octaves for wave in (torch.sin, torch.cos))], 1)
         for layer in self.layers[:-1]:
             x = F.relu(layer(x))
         return self.layers[-1](x)
