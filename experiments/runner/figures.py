@@ -7,6 +7,7 @@ import matplotlib
 
 matplotlib.use("agg")
 
+import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from experiments.runner import files
@@ -33,9 +34,10 @@ def style() -> dict:
 
 
 def save(directory: Path, name: str, figure: Figure) -> Path:
-    """Write figures/NAME.png of a run and return its path."""
+    """Write figures/NAME.png of a run, close the figure, and return its path."""
     content = io.BytesIO()
     figure.savefig(content, format="png")
+    plt.close(figure)  # or pyplot keeps it, and warns of twenty
     path = directory / "figures" / f"{name}.png"
     path.parent.mkdir(exist_ok=True)
     files.write_bytes(path, content.getvalue())
