@@ -9,13 +9,14 @@ import numpy as np
 
 from experiments.data import image_sets
 from experiments.data.images import Images, fingerprint
-from experiments.forging import likeness, picture_figures
 from experiments.forging.forger import Forger
 from experiments.forging.recipes import Recipe
-from experiments.forging.subject import Subject, Verdict, judging_keys, seeds_of_images
+from experiments.forging.subject import Subject, Verdict, judging_keys
 from experiments.runner.config import require
 from experiments.runner.loop import begin
 from experiments.runner.run import Run
+from experiments.vision import likeness, made_figures
+from experiments.vision.learning import seeds_of_images
 from experiments.vision.problem import Part
 from sandbox import convolution, gan
 from sandbox.gan import Pairs, Players
@@ -68,6 +69,6 @@ def judge(run: Run, forger: Forger, *, data: Images) -> Verdict:
     ratios = likeness.nearest_ratios(run, forged, data)
     best = ", ".join(f"{name} {value:.4f}" for name, value in of_unseen.items())
     return Verdict({"classifier_accuracy": accuracy, **apart, "nearest_ratio": ratios},
-                   {"forged": picture_figures.beside_nearest(forged[0], labels, data)},
+                   {"forged": made_figures.beside_nearest(forged[0], labels, data)},
                    f"Forged and unseen real images, {num_compared:,} each, beside those to learn from, as a classifier "
                    f"sees them that tells {likeness.accuracy(run, eye, data):.4f} right. Of unseen real ones: {best}.")

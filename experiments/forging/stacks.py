@@ -9,14 +9,16 @@ import numpy as np
 
 from experiments.data import image_sets
 from experiments.data.images import Images, fingerprint
-from experiments.forging import likeness, picture_figures
+from experiments.forging import picture_figures
 from experiments.forging.forger import Forger
 from experiments.forging.pictures import picture_forger
 from experiments.forging.recipes import Recipe
-from experiments.forging.subject import Subject, Verdict, judging_keys, seeds_of_images
+from experiments.forging.subject import Subject, Verdict, judging_keys
 from experiments.runner.errors import UserError
 from experiments.runner.loop import begin
 from experiments.runner.run import Run
+from experiments.vision import likeness
+from experiments.vision.learning import seeds_of_images
 from sandbox import gan
 from sandbox.gan import Pairs
 

@@ -35,11 +35,6 @@ class Subject(NamedTuple):
     runs: Literal["vmap", "map"] = "vmap"
 
 
-def seeds_of_images() -> Literal["vmap", "map"]:
-    """How seeds learn together from images: on a CPU one after another, whose cache does not hold them all."""
-    return "map" if jax.default_backend() == "cpu" else "vmap"
-
-
 def judging_keys(run: Run) -> jax.Array:
     """One for each seed."""
     seeds = range(run.config.seed, run.config.seed + run.config.seeds)

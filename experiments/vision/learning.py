@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -53,6 +53,11 @@ def learning(config: Any, model: nn.Module, scale: Scale, *, shape: tuple[int, .
         return with_average(init_state(model.init(key, jnp.zeros((1, *shape))), optimizer, jax.random.fold_in(key, 1)))
 
     return Learning(initial, sample, take, num_steps)
+
+
+def seeds_of_images() -> Literal["vmap", "map"]:
+    """How seeds learn together from images: on a CPU one after another, whose cache does not hold them all."""
+    return "map" if jax.default_backend() == "cpu" else "vmap"
 
 
 def schedule(rate: float, warmup: float, num_steps: int) -> optax.Schedule:

@@ -11,7 +11,7 @@ import pytest
 import experiments
 from experiments import gan
 from experiments.data import embedded_digits
-from experiments.forging import likeness, report
+from experiments.forging import report
 from experiments.forging.playing import METHODS, penalty
 from experiments.forging.points import points
 from experiments.forging.recipes import CLOTHES, DIGITS, GRID, RECIPES, recipe_for
@@ -19,6 +19,7 @@ from experiments.forging.stacks import mode_counts
 from experiments.gan import Config
 from experiments.runner import cli
 from experiments.runner.errors import UserError
+from experiments.vision import likeness
 from sandbox.gan import CRITERIA, DISCRIMINATOR, GENERATOR, NEITHER, Watched
 from tests.experiments import command
 

@@ -1,4 +1,4 @@
-"""How like real images forged ones are, to classifiers that took no part in forging them."""
+"""How like real images made ones are, to classifiers that took no part in making them."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,12 +10,11 @@ import numpy as np
 
 from experiments import convolution
 from experiments.data.images import Images
-from experiments.forging.subject import seeds_of_images
 from experiments.runner.config import require
 from experiments.runner.loop import begin, train
 from experiments.runner.run import Run
 from experiments.vision import problem
-from experiments.vision.learning import Learning, learning
+from experiments.vision.learning import Learning, learning, seeds_of_images
 from experiments.vision.problem import Part, Scale
 from experiments.vision.report import JUDGED_AT_ONCE
 from sandbox import two_sample
@@ -52,16 +51,16 @@ def require_enough(name: str, num_images: int) -> None:
     require(num_images >= least, f"--dataset {name}", f"of at least {least} images to learn from", num_images)
 
 
-def taught_by(run: Run, forged: np.ndarray, labels: np.ndarray, data: Images) -> np.ndarray:
-    """Share of real, unseen images told right by a classifier of each seed that learned from its forged ones: (K,).
+def taught_by(run: Run, made: np.ndarray, labels: np.ndarray, data: Images) -> np.ndarray:
+    """Share of real, unseen images told right by a classifier of each seed that learned from its made ones: (K,).
 
     Args:
-      forged: (K, N, H, W, C) uint8. labels: (N,), that they were asked for by.
+      made: (K, N, H, W, C) uint8. labels: (N,), that they were asked for by.
     """
     model, scale, how = _classifier(run, data, len(labels))
-    seeds = range(run.config.seed, run.config.seed + len(forged))
+    seeds = range(run.config.seed, run.config.seed + len(made))
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
-    parts = Part(jnp.asarray(forged), jnp.broadcast_to(jnp.asarray(labels)[None], forged.shape[:2]))
+    parts = Part(jnp.asarray(made), jnp.broadcast_to(jnp.asarray(labels)[None], made.shape[:2]))
     params = _taught(run, "teach", how, begin(run, "teach", jax.vmap(how.initial), keys), parts,
                      [f"seed {seed}" for seed in seeds], 0)
     right = begin(run, "teach", lambda params, images: jax.lax.map(
@@ -70,17 +69,17 @@ def taught_by(run: Run, forged: np.ndarray, labels: np.ndarray, data: Images) ->
     return (np.asarray(right) == data.test_labels[None]).mean(axis=1)
 
 
-def distances(run: Run, eye: Eye, forged: np.ndarray, data: Images
+def distances(run: Run, eye: Eye, made: np.ndarray, data: Images
               ) -> tuple[dict[str, np.ndarray], dict[str, float], int]:
-    """From the real images to learn from, by the eye's features: of forged ones, (K,) each by name; of as many real
+    """From the real images to learn from, by the eye's features: of made ones, (K,) each by name; of as many real
     ones that none has seen; and how many these are. Of sets that hold exact shares of every class, which independent
     draws would not, the kernel distance comes out a little below 0.
 
     Args:
-      forged: (K, N, H, W, C) uint8, in any prefix of which all classes are.
+      made: (K, N, H, W, C) uint8, in any prefix of which all classes are.
     """
-    num = min(len(data.test_images), forged.shape[1], MOST_COMPARED)  # a Fréchet distance is larger of fewer
-    sets = [data.train_images[:MOST_COMPARED], *forged[:, :num], data.test_images[:num]]
+    num = min(len(data.test_images), made.shape[1], MOST_COMPARED)  # a Fréchet distance is larger of fewer
+    sets = [data.train_images[:MOST_COMPARED], *made[:, :num], data.test_images[:num]]
     seen = np.asarray(features(run, eye, np.concatenate(sets)), np.float64)  # in one go: each would be compiled anew
     real, others = np.split(seen, [len(sets[0])])
     with jax.enable_x64(True):  # roots of singular covariances lose half of their digits
@@ -114,17 +113,36 @@ def accuracy(run: Run, eye: Eye, data: Images) -> float:
     return float((classes(run, eye, data.test_images) == data.test_labels).mean())
 
 
-def nearest_ratios(run: Run, forged: np.ndarray, data: Images) -> np.ndarray:
-    """Median squared distance from forged images to their nearest training image, by pixels, over that of real unseen
+def nearest_ratios(run: Run, made: np.ndarray, data: Images) -> np.ndarray:
+    """Median squared distance from made images to their nearest training image, by pixels, over that of real unseen
     ones: (K,). Near 0 they are copies; below 1 they may as well be blurred."""
-    num = min(len(data.test_images), forged.shape[1], MOST_LOOKED_UP)
-    sets = np.concatenate([forged[:, :num], data.test_images[None, :num]])
+    num = min(len(data.test_images), made.shape[1], MOST_LOOKED_UP)
+    sets = np.concatenate([made[:, :num], data.test_images[None, :num]])
 
     def medians(sets, train):
         return jax.lax.map(lambda one: jnp.median(two_sample.nearest_neighbours(_flat(one), _flat(train))[1]), sets)
 
     found = np.asarray(begin(run, "judge", medians, jnp.asarray(sets), jnp.asarray(data.train_images)))
     return found[:-1] / found[-1]
+
+
+def memorised(run: Run, made: np.ndarray, data: Images) -> np.ndarray:
+    """Share of made images that are much nearer to one training image than to any other, d₁ < d₂/3, by pixels:
+    (K + 1,), the last of real unseen ones.
+
+    Source: Yoon et al. 2023, "Diffusion probabilistic models generalize when they fail to memorize", section 3.
+    """
+    num = min(len(data.test_images), made.shape[1], MOST_LOOKED_UP)
+    sets = np.concatenate([made[:, :num], data.test_images[None, :num]])
+
+    def shares(sets, train):
+        def of_image(image):
+            squares = -jax.lax.top_k(-jnp.sum((train - image[None])**2, axis=1), 2)[0]
+            return 9 * squares[0] < squares[1]
+
+        return jax.lax.map(lambda one: jnp.mean(jax.lax.map(of_image, _flat(one)).astype(jnp.float32)), sets)
+
+    return np.asarray(begin(run, "judge", shares, jnp.asarray(sets), _flat(data.train_images)))
 
 
 def nearest_training(images: np.ndarray, data: Images) -> np.ndarray:
@@ -143,7 +161,7 @@ def _apart(real: jax.Array, others: jax.Array) -> dict[str, jax.Array]:
 
 
 def _classifier(run: Run, data: Images, num_images: int) -> tuple[nn.Module, Scale, Learning]:
-    asked: Any = run.config  # of the GAN experiment
+    asked: Any = run.config  # of an experiment that makes images
     config = convolution.Config(epochs=asked.judging_epochs or max(3.0, SEEN / num_images))
     num_classes, channels = len(data.class_names), data.train_images.shape[-1]
     scale = Scale(np.full(channels, 0.5), np.full(channels, 0.5), data.max_pixel)  # which is no image's own
