@@ -7,6 +7,7 @@ import pytest
 import scipy.linalg
 
 from sandbox.two_sample import (
+    energy_distance,
     frechet_distance,
     kernel_distance,
     nearest_neighbours,
@@ -50,6 +51,24 @@ def test_kernel_distance_is_the_double_sum(float64):
 
     expected = within(x) + within(y) - 2 * np.mean([k(a, b) for a in x for b in y])
     np.testing.assert_allclose(kernel_distance(jnp.asarray(x), jnp.asarray(y)), expected, rtol=1e-10)
+
+
+def test_energy_distance_is_the_double_sum(float64):
+    x, y = np.asarray(_points(7)), np.asarray(_points(9, away=0.5))
+
+    def mean(one, other, same):
+        return np.mean([np.linalg.norm(a - b) for i, a in enumerate(one) for j, b in enumerate(other)
+                        if not (same and i == j)])
+
+    expected = 2 * mean(x, y, False) - mean(x, x, True) - mean(y, y, True)
+    np.testing.assert_allclose(energy_distance(jnp.asarray(x), jnp.asarray(y)), expected, rtol=1e-10)
+
+
+def test_energy_distance_sees_what_moments_do_not():
+    """Of one mean and variance: signs, against a normal; of more draws of the same, nothing."""
+    signs, normal, other = (jnp.asarray(np.random.default_rng(n).normal(size=(2000, 1)), jnp.float32) for n in range(3))
+    assert energy_distance(jnp.sign(signs), normal) > 0.05
+    assert abs(energy_distance(normal, other)) < 0.005
 
 
 def test_kernel_distance_is_unbiased(float64):
