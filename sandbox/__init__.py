@@ -19,6 +19,7 @@ from sandbox import (
     muon,
     reductions,
     reinforce,
+    score_matching,
     sharding,
     training,
     two_sample,
@@ -26,5 +27,5 @@ from sandbox import (
 
 __all__ = [
     "attention", "averaging", "convolution", "epochs", "gan", "identities", "kalman", "matrix_factorization", "muon",
-    "reductions", "reinforce", "sharding", "training", "two_sample",
+    "reductions", "reinforce", "score_matching", "sharding", "training", "two_sample",
 ]

@@ -12,7 +12,7 @@ from sandbox.matrix_factorization import derivatives, identities
 
 def test_every_application_is_certified():
     assert certificate.applications() == ["attention", "convolution", "gan", "kalman", "matrix_factorization",
-                                          "reinforce"]
+                                          "reinforce", "score_matching"]
 
 
 def test_a_broken_formula_fails_and_the_exit_status_says_so(tmp_path, monkeypatch, capsys):
