@@ -169,7 +169,7 @@ def _by_full_slices(params, batch):
 
 
 def _by_trace(params, batch):
-    return [_with_grad(implicit_loss, params, batch, at_once=at_once, process=LINE) for at_once in (None, 3)]
+    return [_with_grad(implicit_loss, params, batch, at_once=at_once, process=LINE) for at_once in (1, 3)]
 
 
 def _mean_of(values, batch):

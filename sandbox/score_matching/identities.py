@@ -85,7 +85,7 @@ def _traces(x, level, mixture):
     signs = jnp.broadcast_to(jnp.array([[1, 1], [1, -1]], x.dtype), (ROWS, 2, 2))  # their mean of v vᵀ is I
     def field(x):
         return mixture_score(x, level, mixture)
-    return exact_trace(field, x), exact_trace(field, x, at_once=1), projected_trace(field, x, signs)
+    return exact_trace(field, x), exact_trace(field, x, at_once=2), projected_trace(field, x, signs)
 
 
 def _traces_by_hand(x, level, mixture):

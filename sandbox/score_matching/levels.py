@@ -29,7 +29,9 @@ def edm_levels(steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rh
     _check(steps, sigma_min, sigma_max)
     if not rho > 0:
         raise ValueError(f"rho must be above 0, got {rho}")
-    return np.linspace(sigma_max ** (1 / rho), sigma_min ** (1 / rho), steps + 1) ** rho
+    levels = np.linspace(sigma_max ** (1 / rho), sigma_min ** (1 / rho), steps + 1) ** rho
+    levels[[0, -1]] = sigma_max, sigma_min  # to the bit, for a process whose bounds they are
+    return levels
 
 
 def geometric_levels(steps: int, sigma_min: float = 0.01, sigma_max: float = 50.0) -> np.ndarray:

@@ -25,7 +25,7 @@ class Likelihood(NamedTuple):
     standard_error: jax.Array | None
 
 
-def flow_field(score_fn: Callable[..., jax.Array], projections: jax.Array | None = None, *, at_once: int | None = None
+def flow_field(score_fn: Callable[..., jax.Array], projections: jax.Array | None = None, *, at_once: int = 1
                ) -> Callable[[jax.Array, tuple[jax.Array, jax.Array]], tuple[jax.Array, jax.Array]]:
     """The probability flow with the log density that it carries along, by the level, for any solver.
 
@@ -62,7 +62,7 @@ def flow_field(score_fn: Callable[..., jax.Array], projections: jax.Array | None
 
 
 def log_likelihood(x: jax.Array, *, score_fn: Callable[..., jax.Array], levels: np.ndarray, sigma_data: float,
-                   mean: float | jax.Array = 0.0, projections: jax.Array | None = None, at_once: int | None = None
+                   mean: float | jax.Array = 0.0, projections: jax.Array | None = None, at_once: int = 1
                    ) -> Likelihood:
     """log p(x) of the model whose samples the probability flow makes, at the lowest of the levels.
 

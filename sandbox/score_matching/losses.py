@@ -70,14 +70,14 @@ def explicit_loss(params: Any, batch: Noised, *, score_fn: ScoreFn, true_score_f
 
 
 def implicit_loss(params: Any, batch: Noised, *, score_fn: ScoreFn, process: Process = LEVELS,
-                  weighting: Weighting = noise_weighting, at_once: int | None = None) -> tuple[jax.Array, ScoreAux]:
+                  weighting: Weighting = noise_weighting, at_once: int = 1) -> tuple[jax.Array, ScoreAux]:
     """Hyvärinen's: the Fisher divergence less what no parameter changes, by the score and its divergence alone.
 
     L = E[λ(t) (½ ‖s‖² + tr ∂s/∂x_t)] = explicit loss − E[λ ½ ‖s*‖²],   s* the score of the density of x_t.
 
     Args:
       params, batch, score_fn, process, weighting: see `explicit_loss`.
-      at_once: how many of the D directions of the trace together; None for all.
+      at_once: see `exact_trace`.
     Returns:
       Scalar, ScoreAux.
     Raises:

@@ -8,8 +8,10 @@ import jax.numpy as jnp
 
 __all__ = ["exact_trace", "projected_trace", "quadratic_forms"]
 
+UNROLLED = 8  # directions that are no loop
 
-def exact_trace(field: Callable[[jax.Array], jax.Array], x: jax.Array, *, at_once: int | None = None
+
+def exact_trace(field: Callable[[jax.Array], jax.Array], x: jax.Array, *, at_once: int = 1
                 ) -> tuple[jax.Array, jax.Array]:
     """f(x) and tr ∂f/∂x of each row, by D directions through one linearisation.
 
@@ -17,7 +19,7 @@ def exact_trace(field: Callable[[jax.Array], jax.Array], x: jax.Array, *, at_onc
 
     Args:
       field: f, rows (N, *shape) to rows of the same shape, each by itself. x: (N, *shape), D numbers a row.
-      at_once: how many of the D directions together, at least 1; None for all. Fewer need less memory.
+      at_once: how many of the D directions together, at least 1: more need more memory, and are slow to differentiate.
     Returns:
       f(x), (N, *shape), and traces, (N,).
     Raises:
@@ -27,19 +29,23 @@ def exact_trace(field: Callable[[jax.Array], jax.Array], x: jax.Array, *, at_onc
     >>> exact_trace(lambda x: x**2, jnp.array([[1.0, 2.0]]))
     (Array([[1., 4.]], dtype=float32), Array([6.], dtype=float32))
     """
-    if at_once is not None and at_once < 1:
-        raise ValueError(f"at_once must be at least 1 or None, got {at_once}")
+    if at_once < 1:
+        raise ValueError(f"at_once must be at least 1, got {at_once}")
     value, push = _linearised(field, x)
     size = math.prod(x.shape[1:])
 
     def entry(d: jax.Array) -> jax.Array:
         direction = (jnp.arange(size) == d).astype(x.dtype).reshape(1, *x.shape[1:])
-        return push(jnp.broadcast_to(direction, x.shape)).reshape(len(x), size)[:, d]
+        pushed = push(jnp.broadcast_to(direction, x.shape))
+        return jnp.sum(direction * pushed, axis=tuple(range(1, x.ndim)))  # to pick it out is slow to differentiate
 
-    directions = jnp.arange(size)
-    if at_once is None or at_once >= size:
-        return value, jnp.sum(jax.vmap(entry)(directions), axis=0)
-    return value, jnp.sum(jax.lax.map(entry, directions, batch_size=at_once), axis=0)
+    def add(total: jax.Array, numbers: jax.Array) -> tuple[jax.Array, None]:
+        entries = entry(numbers[0]) if at_once == 1 else jnp.sum(jax.vmap(entry)(numbers), axis=0)
+        return total + entries, None
+
+    groups = -(-size // at_once)  # a direction beyond the last is 0, and so is what it adds
+    numbers = jnp.arange(groups * at_once).reshape(groups, at_once)
+    return value, jax.lax.scan(add, jnp.zeros(len(x), value.dtype), numbers, unroll=min(groups, UNROLLED))[0]
 
 
 def quadratic_forms(field: Callable[[jax.Array], jax.Array], x: jax.Array, projections: jax.Array

@@ -111,7 +111,7 @@ CASES = (
         (ValueError, "true_score_fn must return the shape of x, (4, 2), got (4,)", (),
          {"true_score_fn": lambda x, time, labels: time})]),
     _case(implicit_loss, process=by_level(0.1, 1.0), between=[
-        (ValueError, "at_once must be at least 1 or None, got 0", (), {"at_once": 0})]),
+        (ValueError, "at_once must be at least 1, got 0", (), {"at_once": 0})]),
     _case(sliced_loss, between=[
         (ValueError, "projections must be at least one a row, got (4, 0, 2)",
          (BATCH._replace(projections=BATCH.projections[:, :0]),), {})]),

@@ -25,7 +25,7 @@ def jacobians():
     return np.cos(X.reshape(4, 6) @ MIX.T)[:, :, None] * MIX[None]
 
 
-@pytest.mark.parametrize("at_once", [None, 1, 4, 6, 100])
+@pytest.mark.parametrize("at_once", [1, 4, 6, 100])
 def test_exact_traces(at_once, float64):
     value, trace = jax.jit(functools.partial(exact_trace, field, at_once=at_once))(X)
     np.testing.assert_allclose(value, field(X), rtol=1e-12)
@@ -76,7 +76,7 @@ def test_the_field_is_looked_at_once(of):
 
 
 @pytest.mark.parametrize("call, words", [
-    (lambda: exact_trace(field, X, at_once=0), "at_once must be at least 1 or None, got 0"),
+    (lambda: exact_trace(field, X, at_once=0), "at_once must be at least 1, got 0"),
     (lambda: exact_trace(lambda x: x[:, 0], X), r"must return rows of the shape of x, \(4, 2, 3, 1\), got \(4, 3, 1"),
     (lambda: projected_trace(field, X, V[:, :0]), r"P of at least 1, got \(4, 0, 2, 3, 1\)"),
     (lambda: projected_trace(field, X, V[:, 0]), r"projections must be \(N, P, \*shape\) of x \(4, 2, 3, 1\), got"),
