@@ -1,0 +1,1 @@
+"""Scores of the score-matching experiment: what learns them, what is made of them, and how it is judged."""
