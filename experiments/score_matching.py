@@ -20,7 +20,7 @@ from experiments.diffusing.learning import learning
 from experiments.diffusing.objectives import OBJECTIVES, WEIGHTINGS, objective
 from experiments.diffusing.pictures import picture_diffuser, pictures
 from experiments.diffusing.points import PLANES, point_diffuser, points
-from experiments.diffusing.recipes import Recipe, recipe_for
+from experiments.diffusing.recipes import Recipe, recipe_for, recipe_of
 from experiments.diffusing.sampling import SAMPLERS
 from experiments.diffusing.subject import Subject
 from experiments.runner import metrics
@@ -31,7 +31,7 @@ from experiments.runner.result import Result
 from experiments.runner.run import require_mesh, start
 from sandbox import score_matching, sharding
 
-NAME = "score_matching"
+NAME, USUAL = "score_matching", ("denoising",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,17 +41,18 @@ class Config(RunConfig):
     dataset: str = "mixture"
     """What to learn: mixture, eight Gaussians on a circle, which is embedded, too; two-moons, checkerboard, swiss-roll;
     or images, which are digits, fashion-mnist, mnist, cifar-10, or an .npz file (see convolution)."""
-    objectives: tuple[str, ...] = ("denoising",)
+    objectives: tuple[str, ...] | None = None
     """What to learn by, one after the other: denoising, implicit, sliced, edm, flow. Samples and figures are of the
-    first."""
+    first. Without it: denoising, and for points in the full preset all of them."""
     process: str = "by_level"
     """How data become noise: by_level, variance_exploding, variance_preserving, sub_variance_preserving or linear_path.
     Flow matching takes the linear path, whatever stands here."""
     weighting: str = "noise"
-    """What a time is worth: noise, likelihood, one, flow, edm."""
-    compare: tuple[str, ...] = ()
+    """What a time is worth to denoising, implicit and sliced: noise, likelihood, one, flow, edm. Likelihood is worth
+    what it says where times are drawn evenly: with every process but by_level."""
+    compare: tuple[str, ...] | None = None
     """Samplers of points to be held against each other by evaluations of the score, and likelihoods with them: heun,
-    dpm-solver, ancestral, euler-maruyama, predictor-corrector, langevin."""
+    dpm-solver, ancestral, euler-maruyama, predictor-corrector, langevin. Without it: in the full preset all."""
     hold_out: float = 0.0
     """Share of the images to learn from that is judged on instead of the test part: to choose settings by."""
     judging_epochs: float | None = None
@@ -88,12 +89,13 @@ class Config(RunConfig):
         require(self.preset in PRESETS, "--preset", f"one of {', '.join(PRESETS)}", self.preset)
         for flag, known in (("objectives", OBJECTIVES), ("compare", tuple(SAMPLERS))):
             given = getattr(self, flag)
-            least = flag == "objectives"
-            require(set(given) <= set(known) and len(set(given)) == len(given) >= least, f"--{flag}",
-                    f"{'one or more' if least else 'some'} of {', '.join(known)}, each once", given)
+            require(not given or (set(given) <= set(known) and len(set(given)) == len(given)), f"--{flag}",
+                    f"one or more of {', '.join(known)}, each once", given)
         require(self.process in score_matching.PROCESSES, "--process",
                 f"one of {', '.join(score_matching.PROCESSES)}", self.process)
         require(self.weighting in WEIGHTINGS, "--weighting", f"one of {', '.join(WEIGHTINGS)}", self.weighting)
+        require(self.weighting != "likelihood" or self.process != "by_level", "--weighting likelihood",
+                "with another --process: by_level does not draw its times evenly", self.process)
         require(0 <= self.hold_out < 1, "--hold-out", "at least 0 and below 1", self.hold_out)
         for flag in ("steps", "batch_size", "width", "layers", "channels"):
             value = getattr(self, flag)
@@ -109,24 +111,22 @@ class Config(RunConfig):
 
 PRESETS = {
     "quick": {"steps": 2000},
-    "full": {"seeds": 3, "objectives": OBJECTIVES, "compare": tuple(SAMPLERS)},
+    "full": {"seeds": 3},
     "gpu": {"dataset": "fashion-mnist", "seeds": 3},
 }
 
 
 def run(config: Config = Config()) -> Result:
     """Learn a score by each objective, measure its density, sample from it, and show it."""
+    config = settled(config)
     recipe = recipe_for(config, config.dataset in PLANES)
-    require(recipe.least_level < recipe.most_level, "--least-level", f"below --most-level, {recipe.most_level}",
-            recipe.least_level)
-    config = dataclasses.replace(config, **recipe._asdict())  # what a run learned with stays with it
     subject = subject_of(config, recipe)
     require_mesh(config, "--seeds", config.seeds)
     seeds = range(config.seed, config.seed + config.seeds)
     keys, labels = jnp.stack([jax.random.key(seed) for seed in seeds]), [f"seed {seed}" for seed in seeds]
     with start(NAME, config, subject.fingerprint) as work:
         diffusers = {}
-        for name in config.objectives:
+        for name in config.objectives or ():
             goal = objective(name, process=config.process, weighting=config.weighting, recipe=recipe,
                              sigma_data=subject.diffuser.sigma_data)
             how = learning(goal, recipe, init=subject.diffuser.init, score_fn=subject.diffuser.score_fn,
@@ -163,10 +163,34 @@ def revive(config: Config, learned: dict[str, Any]) -> Diffuser:
     return diffuser.with_params(learned["params"])
 
 
+def settled(config: Config) -> Config:
+    """The config with what suits its data where flags are silent: what a run learned with stays with it.
+
+    Raises:
+      UserError: a flag that such data have no use for.
+    """
+    of_points, full = config.dataset in PLANES, config.preset == "full"
+    usual, recipe = recipe_of(config.dataset, of_points), recipe_for(config, of_points)
+    unused = {"judging_epochs": None, "channels": usual.channels, "classless": usual.classless, "hold_out": 0.0
+              } if of_points else {"compare": ()}
+    for flag, silent in unused.items():
+        require(getattr(config, flag) in (None, silent), f"--{flag.replace('_', '-')}",
+                f"left out for {'points' if of_points else 'images'}", getattr(config, flag))
+    for flag in ("level_mean", "level_std"):
+        require(config.process == "by_level" or getattr(recipe, flag) == getattr(usual, flag),
+                f"--{flag.replace('_', '-')}", "left out but with --process by_level, as other times are drawn evenly",
+                getattr(config, flag))
+    require(recipe.least_level < recipe.most_level, "--least-level", f"below --most-level, {recipe.most_level}",
+            recipe.least_level)
+    return dataclasses.replace(
+        config, **recipe._asdict(), objectives=config.objectives or (OBJECTIVES if of_points and full else USUAL),
+        compare=config.compare or (tuple(SAMPLERS) if of_points and full else ()))
+
+
 def subject_of(config: Config, recipe: Recipe) -> Subject:
     """What the flags ask to be learned."""
     if config.dataset in PLANES:
-        return points(config.dataset, recipe, config.compare)
+        return points(config.dataset, recipe, config.compare or ())
     require(config.dataset in ("digits", *image_sets.PUBLIC) or Path(config.dataset).exists(), "--dataset",
             f"one of {', '.join(PLANES)}, digits, {', '.join(image_sets.PUBLIC)}, or an .npz file", config.dataset)
     return pictures(config.dataset, config.data_dir, recipe, config.hold_out)

@@ -71,7 +71,7 @@ def kernel_distance(x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 def energy_distance(x: jax.Array, y: jax.Array) -> jax.Array:
-    """Unbiased estimate of twice the squared maximum mean discrepancy, with the kernel −‖a − b‖: no width to choose.
+    """Unbiased estimate of the squared maximum mean discrepancy with the kernel −‖a − b‖, which has no width to choose.
 
     2 E‖x − y‖ − E‖x − x'‖ − E‖y − y'‖, each pair of two different points.
 
@@ -171,7 +171,9 @@ def _kernel_sum(x: jax.Array, y: jax.Array) -> jax.Array:
 
 def _distance_sum(x: jax.Array, y: jax.Array) -> jax.Array:
     def of_row(row: jax.Array) -> jax.Array:  # differences, not products: small distances count
-        return jnp.sum(jnp.sqrt(jnp.sum((y - row[None])**2, axis=1)))
+        squares = jnp.sum((y - row[None])**2, axis=1)
+        same = squares == 0  # of a point and itself: without a slope there
+        return jnp.sum(jnp.where(same, 0, jnp.sqrt(jnp.where(same, 1, squares))))
 
     return jnp.sum(jax.lax.map(of_row, x, batch_size=min(ROWS_AT_ONCE, len(x))))
 

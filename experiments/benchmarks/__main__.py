@@ -3,7 +3,8 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("matrix_factorization", "kalman", "attention", "convolution", "reinforce", "gan")
+BENCHMARKS = ("matrix_factorization", "kalman", "attention", "convolution", "reinforce", "gan",
+              "score_matching")
 
 
 def main(arguments: list[str]) -> int:

@@ -23,21 +23,24 @@ class Adaptive(NamedTuple):
 
 def adaptive_log_density(diffuser: Diffuser, x: np.ndarray, *, tolerance: float = 1e-5, model: int = 0,
                          most_steps: int = MOST_STEPS) -> Adaptive:
-    """log p of points (N, *shape) by Dormand and Prince's method of order 8, in steps as long as the tolerance allows.
+    """log p of points (N, *shape) by Prince and Dormand's method of order 8, in steps as long as the tolerance allows.
 
     Raises:
       UserError: the solver needed more than most_steps steps.
     """
-    params = jax.tree.map(lambda leaf: leaf[model], diffuser.params)
-    log_density, evaluations, done = _solved(diffuser.with_params(None), params, jnp.asarray(x), tolerance, most_steps)
+    with jax.enable_x64(True):  # a tolerance finer than float32 has digits for
+        params = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf[model], np.float64)), diffuser.params)
+        found = _solved(diffuser.with_params(None), params, jnp.asarray(np.asarray(x, np.float64)),
+                        jnp.asarray(tolerance), most_steps)
+        log_density, evaluations, done = map(np.asarray, found)
     if not bool(done):
         raise UserError(f"the adaptive solver did not converge in {most_steps:,} steps at tolerance {tolerance:g}: ask "
                         "for a larger tolerance or more steps, or train longer: an untrained score can be stiff")
-    return Adaptive(np.asarray(log_density), int(evaluations))
+    return Adaptive(log_density, int(evaluations))
 
 
-@partial(jax.jit, static_argnums=(0, 3, 4))
-def _solved(diffuser: Diffuser, params: Any, x: jax.Array, tolerance: float, most_steps: int):
+@partial(jax.jit, static_argnums=(0, 4))
+def _solved(diffuser: Diffuser, params: Any, x: jax.Array, tolerance: jax.Array, most_steps: int):
     import diffrax  # a second to import, that only this needs
 
     def score_fn(x, level):
@@ -57,5 +60,5 @@ def _solved(diffuser: Diffuser, params: Any, x: jax.Array, tolerance: float, mos
     variance = diffuser.most_level**2 + diffuser.sigma_data**2
     away = (end - diffuser.mean).reshape(len(x), -1)
     normal = -0.5 * jnp.sum(away**2, axis=1) / variance - away.shape[1] / 2 * jnp.log(2 * jnp.pi * variance)
-    # Dormand and Prince's 8(5) asks 14 times a step, the first of them in the step before.
+    # The method asks 14 times a step, for the first of them in the step before.
     return normal - gained, found.stats["num_steps"] * 13 + 1, found.result == diffrax.RESULTS.successful

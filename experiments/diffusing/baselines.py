@@ -10,7 +10,7 @@ import numpy as np
 from experiments.data.images import Images, hold_out
 
 NUMBERS, FLOORS = (20, 30, 40, 60, 80), (3e-3, 1e-2, 3e-2)  # of Gaussians, diagonal; and what each variance gains
-MOST_FITTED = 5000  # images
+MOST_FITTED, LEAST = 5000, 100  # images; fewer cannot be divided and still have as many as there are Gaussians
 
 
 class Bits(NamedTuple):
@@ -28,10 +28,11 @@ def bits_of_mixtures(data: Images, seed: int) -> Bits:
     from sklearn.mixture import GaussianMixture  # a second to import, that only this needs
 
     rng = np.random.default_rng(seed)
-    few = data._replace(train_images=data.train_images[:MOST_FITTED], train_labels=data.train_labels[:MOST_FITTED])
+    chosen = rng.permutation(len(data.train_labels))[:MOST_FITTED]
+    few = data._replace(train_images=data.train_images[chosen], train_labels=data.train_labels[chosen])
     own = hold_out(few, 0.2)
     learned, held, whole, unseen = (_rows(rng, counts) for counts in (
-        own.train_images, own.test_images, few.train_images, data.test_images[:MOST_FITTED]))
+        own.train_images, own.test_images, few.train_images, data.test_images))
 
     def fitted(rows, number, floor, kind="diag"):
         with warnings.catch_warnings(action="ignore"):  # one that has not converged is still a fit

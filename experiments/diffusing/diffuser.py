@@ -15,7 +15,8 @@ from experiments.runner.errors import UserError
 from sandbox import score_matching
 from sandbox.score_matching import Likelihood, Sampled
 
-DIRECTIONS_AT_ONCE = 4000  # of rows' traces; what is kept of them grows with it
+DIRECTIONS_AT_ONCE, NUMBERS_AT_ONCE = 4000, 2**24  # of rows' traces, and of rows and their bins: memory grows with it
+DRAWING = 2**31 + 1  # folded into a user's seed, so that nothing is drawn by the key of a seed that learned
 LEAST_EVALUATIONS = 3
 WIDTH = 0.4  # of all points, at which the flow that makes clusters of them has most to do
 CLASSLESS = None  # as labels: of any class
@@ -90,8 +91,8 @@ class Diffuser:
         if labels is CLASSLESS and guidance != 1:
             raise UserError(f"guidance must be 1 where no labels are given, got {guidance}")
         conditions = self._conditions(labels, num)
-        drawn = _sampled(self._bare(), self._nth(model), jax.random.key(seed), num, conditions, sampler, evaluations,
-                         float(guidance))
+        drawn = _drawn(self._bare(), self._nth(model), _key(seed), num, conditions, sampler, evaluations,
+                       float(guidance))
         return np.asarray(drawn)
 
     def log_density(self, x: np.ndarray, labels: Any = CLASSLESS, *, steps: int = 20, projections: int = 0,
@@ -106,7 +107,7 @@ class Diffuser:
         if projections < 0:
             raise UserError(f"projections must be 0 or more, got {projections}")
         rows = self._rows("x", x)
-        of_uniform, of_projections = jax.random.split(jax.random.key(seed))
+        of_uniform, of_projections = jax.random.split(_key(seed))
         if self.max_pixel:
             rows = score_matching.dequantised(rows, jax.random.uniform(of_uniform, rows.shape))
         found = _likelihood(self._bare(), self._nth(model), rows, self._conditions(labels, len(rows)), steps,
@@ -118,15 +119,20 @@ class Diffuser:
         """Images or points with what is missing drawn anew, given the rest.
 
         Args:
-          images: (N, *shape). mask: (*shape) or (N, *shape), true where `images` are known.
+          images: (N, *shape). mask: of one or of each of them, true where `images` are known.
         """
         x = self._rows("images", images)
-        mask = np.broadcast_to(np.asarray(mask, bool), x.shape)
+        known = np.asarray(mask, bool)
+        if known.shape == self.shape[:2] and known.ndim < len(self.shape):
+            known = np.broadcast_to(known[..., None], self.shape)
+        if known.shape not in (self.shape, x.shape):
+            raise UserError(f"mask must be {self.shape} or {x.shape}, got {known.shape}")
+        known = np.broadcast_to(known, x.shape)
         self._check_sampler(sampler, evaluations)
         seen = x + 0.5 if self.max_pixel else x
-        drawn = _inpainted(self._bare(), self._nth(model), jax.random.key(seed), seen, jnp.asarray(mask),
-                           self._conditions(labels, len(x)), sampler, evaluations)
-        return np.where(mask, images, np.asarray(drawn))
+        drawn = np.asarray(_inpainted(self._bare(), self._nth(model), _key(seed), seen, jnp.asarray(known),
+                                      self._conditions(labels, len(x)), sampler, evaluations))
+        return np.where(known, np.asarray(x).astype(drawn.dtype), drawn)
 
     def sampled(self, params: Any, key: jax.Array, num: int, conditions: tuple = (), *, sampler: str = "heun",
                 evaluations: int = 35, guidance: float = 1.0) -> Sampled:
@@ -136,6 +142,20 @@ class Diffuser:
             given, partial(self._bound, params, self._any_class(num)), guidance)
         return self._run(sampler, key, num, score_fn, evaluations)
 
+    def drawn(self, params: Any, key: jax.Array, num: int, conditions: tuple = (), **how: Any) -> jax.Array:
+        """Samples as their user wants them, pixels of images, so many at a time that memory suffices; to be compiled.
+
+        Args:
+          how: see `sampled`.
+        """
+        def some(rows):
+            number, own = rows
+            return self.as_pixels(self.sampled(params, jax.random.fold_in(key, number[0]), len(number), own, **how
+                                               ).samples)
+
+        numbers = math.prod(self.shape) * (self.max_pixel + 1)
+        return in_groups(some, (jnp.arange(num), conditions), NUMBERS_AT_ONCE // numbers)
+
     def inpainted(self, params: Any, key: jax.Array, seen: jax.Array, mask: jax.Array, conditions: tuple = (), *,
                   sampler: str = "heun", evaluations: int = 101) -> Sampled:
         """Samples given what is seen where the mask is true, (N, *shape) each; to be compiled."""
@@ -144,21 +164,22 @@ class Diffuser:
 
     def likelihood(self, params: Any, x: jax.Array, conditions: tuple = (), *, steps: int = 20, projections: int = 0,
                    key: jax.Array | None = None) -> Likelihood:
-        """log p of rows in the units of the data, some at a time; to be compiled."""
+        """log p of rows in the units of the data, some at a time; to be compiled.
+
+        Args:
+          key: of the projections, where there are any.
+        """
         levels = self.likelihood_levels(steps)
-        keys = jax.random.split(jax.random.key(0) if key is None else key, len(x))
+        signs = (score_matching.draw_projections(key, x.shape, projections).astype(x.dtype)
+                 if projections and key is not None else None)
 
-        def of_row(row):
-            one, own, key = row
-            drawn = (score_matching.draw_projections(key, (1, *self.shape), projections).astype(x.dtype)
-                     if projections else None)
-            found = score_matching.log_likelihood(
-                one[None], score_fn=partial(self._bound, params, tuple(each[None] for each in own)), levels=levels,
-                sigma_data=self.sigma_data, mean=self.mean, projections=drawn)
-            return jax.tree.map(lambda leaf: leaf[0], found)
+        def some(rows):
+            x, conditions, signs = rows
+            return score_matching.log_likelihood(
+                x, score_fn=partial(self._bound, params, conditions), levels=levels, sigma_data=self.sigma_data,
+                mean=self.mean, projections=signs)
 
-        at_once = max(1, DIRECTIONS_AT_ONCE // math.prod(self.shape))
-        return jax.lax.map(of_row, (x, conditions, keys), batch_size=min(at_once, len(x)))
+        return in_groups(some, (x, conditions, signs), DIRECTIONS_AT_ONCE // math.prod(self.shape))
 
     def likelihood_levels(self, steps: int) -> np.ndarray:
         """Levels that a likelihood is integrated over."""
@@ -220,15 +241,36 @@ class Diffuser:
             raise UserError(f"evaluations must be at least {LEAST_EVALUATIONS}, got {evaluations}")
 
 
+def in_groups(function: Any, rows: Any, at_once: int) -> Any:
+    """A function of rows, mapped over groups of one size of them, the last filled up: it is compiled once.
+
+    >>> in_groups(lambda x: 2 * x, jnp.arange(5), 2)
+    Array([0, 2, 4, 6, 8], dtype=int32)
+    """
+    num = len(jax.tree.leaves(rows)[0])
+    groups = -(-num // max(1, at_once))
+    size = -(-num // groups)
+
+    def grouped(leaf):
+        filled = jnp.concatenate([leaf, jnp.repeat(leaf[-1:], groups * size - num, axis=0)])
+        return filled.reshape(groups, size, *leaf.shape[1:])
+
+    found = jax.lax.map(function, jax.tree.map(grouped, rows))
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:num], found)
+
+
+def _key(seed: int) -> jax.Array:
+    return jax.random.fold_in(jax.random.key(seed), DRAWING)
+
+
 @partial(jax.jit, static_argnums=0)
 def _score(diffuser, params, x, level, conditions):
     return diffuser.score_fn(params, x, level, *conditions)
 
 
 @partial(jax.jit, static_argnums=(0, 3, 5, 6, 7))
-def _sampled(diffuser, params, key, num, conditions, sampler, evaluations, guidance):
-    return diffuser.as_pixels(diffuser.sampled(params, key, num, conditions, sampler=sampler, evaluations=evaluations,
-                                               guidance=guidance).samples)
+def _drawn(diffuser, params, key, num, conditions, sampler, evaluations, guidance):
+    return diffuser.drawn(params, key, num, conditions, sampler=sampler, evaluations=evaluations, guidance=guidance)
 
 
 @partial(jax.jit, static_argnums=(0, 4, 5))

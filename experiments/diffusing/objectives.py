@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from experiments.diffusing.recipes import Recipe
 from sandbox import score_matching
@@ -30,22 +31,28 @@ def objective(name: str, *, process: str, weighting: str, recipe: Recipe, sigma_
     Args:
       process: one of PROCESSES. weighting: one of WEIGHTINGS. recipe: of the levels. sigma_data: σ_d, of the data.
     """
+    way = process_of("linear_path" if name == "flow" else process, recipe)
+    draw = (partial(_levels, recipe=recipe) if process == "by_level" and name != "flow" else
+            partial(_uniform, process=way))
     weights = (score_matching.edm_weighting(sigma_data) if weighting == "edm" else
                score_matching.WEIGHTINGS[weighting])
-    if name == "flow":
-        path = score_matching.linear_path()
-        return Objective(_in(path, score_matching.flow_matching_loss), _uniform(path))
-    if process == "by_level":
-        way = score_matching.by_level(recipe.least_level, recipe.most_level)
-        draw = partial(_levels, recipe=recipe)
-    else:
-        way = score_matching.PROCESSES[process]()
-        draw = _uniform(way)
-    if name == "edm":
-        return Objective(_in(way, partial(score_matching.edm_loss, sigma_data=sigma_data)), draw)
-    loss = {"denoising": score_matching.denoising_loss, "implicit": score_matching.implicit_loss,
-            "sliced": score_matching.sliced_loss}[name]
-    return Objective(_in(way, partial(loss, weighting=weights)), draw, num_projections=int(name == "sliced"))
+    loss = {"denoising": partial(score_matching.denoising_loss, weighting=weights),
+            "implicit": partial(score_matching.implicit_loss, weighting=weights),
+            "sliced": partial(score_matching.sliced_loss, weighting=weights),
+            "edm": partial(score_matching.edm_loss, sigma_data=sigma_data),
+            "flow": score_matching.flow_matching_loss}[name]
+    return Objective(_in(way, loss), draw, num_projections=int(name == "sliced"))
+
+
+def process_of(name: str, recipe: Recipe) -> Process:
+    """A process by name, for the part of its time in which its noise is, beside its data, of the recipe's levels."""
+    if name in ("by_level", "variance_exploding"):
+        return score_matching.PROCESSES[name](recipe.least_level, recipe.most_level)
+    process = score_matching.PROCESSES[name]()
+    times = np.linspace(process.t_min, process.t_max, 100_001)
+    ratio = np.asarray(process.level(times)) / np.asarray(process.scale(times))
+    within = times[(ratio >= recipe.least_level) & (ratio <= recipe.most_level)]
+    return process._replace(t_min=float(within[0]), t_max=float(within[-1]))
 
 
 def _in(process: Process, loss: Callable[..., tuple]) -> Callable[..., tuple]:
@@ -56,8 +63,8 @@ def _in(process: Process, loss: Callable[..., tuple]) -> Callable[..., tuple]:
     return of_level
 
 
-def _uniform(process: Process) -> Callable[[jax.Array, int], jax.Array]:
-    return lambda key, num: score_matching.draw_times(key, num, process.t_min, process.t_max)
+def _uniform(key: jax.Array, num: int, *, process: Process) -> jax.Array:
+    return score_matching.draw_times(key, num, process.t_min, process.t_max)
 
 
 def _levels(key: jax.Array, num: int, *, recipe: Recipe) -> jax.Array:

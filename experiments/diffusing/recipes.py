@@ -23,9 +23,9 @@ class Recipe(NamedTuple):
     classless: float = 0.0
 
 
-POINTS = Recipe(steps=8000, batch_size=512, learning_rate=4e-3, average=0.2, width=128, layers=3,
-                least_level=0.01, most_level=40.0, level_mean=0.8, level_std=1.0)
-DIGITS = Recipe(steps=3000, batch_size=256, learning_rate=1e-3, average=0.2, width=256, layers=3,
+POINTS = Recipe(steps=8000, batch_size=512, learning_rate=3e-3, average=0.2, width=128, layers=3,
+                least_level=0.01, most_level=40.0, level_mean=0.8, level_std=1.2)
+DIGITS = Recipe(steps=2000, batch_size=256, learning_rate=1e-3, average=0.2, width=256, layers=3,
                 least_level=0.005, most_level=40.0, level_mean=0.7, level_std=1.3, classless=0.5)
 CLOTHES = DIGITS._replace(steps=60_000, width=1024, channels=32, most_level=640.0, level_mean=3.4)
 RECIPES = {"digits": DIGITS}
@@ -33,6 +33,11 @@ RECIPES = {"digits": DIGITS}
 
 def recipe_for(config: Any, of_points: bool) -> Recipe:
     """The recipe of the data that a config names, with the flags over it."""
-    recipe = POINTS if of_points else RECIPES.get(config.dataset, CLOTHES)
+    recipe = recipe_of(config.dataset, of_points)
     given = {name: getattr(config, name) for name in Recipe._fields}
     return recipe._replace(**{name: value for name, value in given.items() if value is not None})
+
+
+def recipe_of(dataset: str, of_points: bool) -> Recipe:
+    """The recipe of a data set, without flags."""
+    return POINTS if of_points else RECIPES.get(dataset, CLOTHES)

@@ -12,21 +12,22 @@ CORRECTIONS = 1  # of Langevin's, for each prediction
 LANGEVIN_STEPS = 2  # of each level
 
 
-def _levels(steps: int, least: float, most: float) -> np.ndarray:
-    """EDM's, then 0."""
+def sampling_levels(steps: int, least: float, most: float) -> np.ndarray:
+    """EDM's from most to least, then 0: of all samplers but Langevin's and the stochastic equation's, which ends at the
+    least."""
     return score_matching.with_zero(score_matching.edm_levels(steps - 1, least, most))
 
 
 def _heun(key, shape, *, evaluations, least, most, **how):
-    return score_matching.heun(key, shape, levels=_levels((evaluations + 1) // 2, least, most), **how)
+    return score_matching.heun(key, shape, levels=sampling_levels((evaluations + 1) // 2, least, most), **how)
 
 
 def _dpm_solver(key, shape, *, evaluations, least, most, **how):
-    return score_matching.dpm_solver_2m(key, shape, levels=_levels(evaluations, least, most), **how)
+    return score_matching.dpm_solver_2m(key, shape, levels=sampling_levels(evaluations, least, most), **how)
 
 
 def _ancestral(key, shape, *, evaluations, least, most, **how):
-    return score_matching.ancestral(key, shape, levels=_levels(evaluations, least, most), **how)
+    return score_matching.ancestral(key, shape, levels=sampling_levels(evaluations, least, most), **how)
 
 
 def _euler_maruyama(key, shape, *, evaluations, least, most, **how):

@@ -11,8 +11,6 @@ from experiments.diffusing.diffuser import Diffuser
 from experiments.runner.run import Run
 from experiments.runner.summary import Reference
 
-JUDGING = 2**31  # folded into a seed's key: of what its score is judged by
-
 
 class Verdict(NamedTuple):
     """metrics: one value a seed, by name. reference: to some of them. drawn: figures by name. text: for the page."""
@@ -34,9 +32,3 @@ class Subject(NamedTuple):
     judge: Callable[[Run, Mapping[str, Diffuser]], Verdict]
     fingerprint: str = ""
     runs: Literal["vmap", "map"] = "vmap"
-
-
-def judging_keys(run: Run) -> jax.Array:
-    """One for each seed."""
-    seeds = range(run.config.seed, run.config.seed + run.config.seeds)
-    return jax.numpy.stack([jax.random.fold_in(jax.random.key(seed), JUDGING) for seed in seeds])

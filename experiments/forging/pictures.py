@@ -11,10 +11,10 @@ from experiments.data import image_sets
 from experiments.data.images import Images, fingerprint
 from experiments.forging.forger import Forger
 from experiments.forging.recipes import Recipe
-from experiments.forging.subject import Subject, Verdict, judging_keys
+from experiments.forging.subject import Subject, Verdict
 from experiments.runner.config import require
 from experiments.runner.loop import begin
-from experiments.runner.run import Run
+from experiments.runner.run import Run, judging_keys
 from experiments.vision import likeness, made_figures
 from experiments.vision.learning import seeds_of_images
 from experiments.vision.problem import Part

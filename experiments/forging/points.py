@@ -11,9 +11,9 @@ import numpy as np
 from experiments.forging import point_figures
 from experiments.forging.forger import Forger
 from experiments.forging.recipes import Recipe
-from experiments.forging.subject import Subject, Verdict, judging_keys
+from experiments.forging.subject import Subject, Verdict
 from experiments.runner.loop import begin
-from experiments.runner.run import Run
+from experiments.runner.run import Run, judging_keys
 from sandbox import gan
 from sandbox.gan import Coverage, Mixture, Pairs, Players
 

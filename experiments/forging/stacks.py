@@ -13,10 +13,10 @@ from experiments.forging import picture_figures
 from experiments.forging.forger import Forger
 from experiments.forging.pictures import picture_forger
 from experiments.forging.recipes import Recipe
-from experiments.forging.subject import Subject, Verdict, judging_keys
+from experiments.forging.subject import Subject, Verdict
 from experiments.runner.errors import UserError
 from experiments.runner.loop import begin
-from experiments.runner.run import Run
+from experiments.runner.run import Run, judging_keys
 from experiments.vision import likeness
 from experiments.vision.learning import seeds_of_images
 from sandbox import gan

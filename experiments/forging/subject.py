@@ -3,15 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-import jax
 import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.forging.forger import Forger
 from experiments.runner.run import Run
 from sandbox.gan import Pairs
-
-JUDGING = 2**31  # folded into a seed's key: of the samples that its generator is judged by
 
 
 class Verdict(NamedTuple):
@@ -33,9 +30,3 @@ class Subject(NamedTuple):
     judge: Callable[[Run, Forger], Verdict]
     fingerprint: str = ""
     runs: Literal["vmap", "map"] = "vmap"
-
-
-def judging_keys(run: Run) -> jax.Array:
-    """One for each seed."""
-    seeds = range(run.config.seed, run.config.seed + run.config.seeds)
-    return jax.numpy.stack([jax.random.fold_in(jax.random.key(seed), JUDGING) for seed in seeds])

@@ -19,6 +19,8 @@ from experiments.runner.errors import UserError
 from experiments.runner.progress import say
 from sandbox import sharding
 
+JUDGING = 2**31  # folded into a seed's key; steps are folded in, too, and are fewer
+
 
 class Failure(NamedTuple):
     """A run that turned non-finite: which, where, when, and in what."""
@@ -105,6 +107,12 @@ def require_mesh(config: RunConfig, flag: str, number: int) -> None:
         devices = parse_mesh(config.mesh).get("data", 0)
         require(devices > 0, "--mesh", "of an axis called data", config.mesh)
         require(number % devices == 0, flag, f"a multiple of data={devices}", number)
+
+
+def judging_keys(run: Run) -> jax.Array:
+    """A key for each seed, for what it is judged by: none that it learns with."""
+    seeds = range(run.config.seed, run.config.seed + run.config.seeds)
+    return jax.numpy.stack([jax.random.fold_in(jax.random.key(seed), JUDGING) for seed in seeds])
 
 
 def total_seconds(run: Run) -> dict[str, float]:

@@ -29,7 +29,8 @@ def dequantised(counts: jax.Array, uniform: jax.Array) -> jax.Array:
     """
     if counts.shape != uniform.shape:
         raise ValueError(f"uniform must have the shape of counts, {counts.shape}, got {uniform.shape}")
-    return counts.astype(uniform.dtype) + uniform
+    whole = counts.astype(uniform.dtype)
+    return jnp.minimum(whole + uniform, jnp.nextafter(whole + 1, whole))  # which rounding would lead into the next bin
 
 
 def bin_evidence(x: jax.Array, sigma: jax.Array, num_bins: int) -> jax.Array:

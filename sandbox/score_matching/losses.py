@@ -45,7 +45,9 @@ def explicit_loss(params: Any, batch: Noised, *, score_fn: ScoreFn, true_score_f
       true_score_fn: s*, (x_t, time, *conditions) -> (N, *shape).
       process: α, σ. weighting: λ, see WEIGHTINGS.
     Returns:
-      Scalar, ScoreAux; in nats per unit of time where λ is the likelihood's.
+      Scalar, in the unit of λ over that of x²: nats per unit of time where λ is the likelihood's, none where it is that
+      of the noise; ScoreAux. A time outside the process's interval gives what α and σ give there, which may not be
+      finite: `require_times` refuses it on the host.
     Raises:
       ValueError: the batch has no row.
       ValueError: noise does not have the shape of x.
@@ -79,7 +81,7 @@ def implicit_loss(params: Any, batch: Noised, *, score_fn: ScoreFn, process: Pro
       params, batch, score_fn, process, weighting: see `explicit_loss`.
       at_once: see `exact_trace`.
     Returns:
-      Scalar, ScoreAux.
+      Scalar, in the unit of the explicit loss; ScoreAux.
     Raises:
       ValueError: the batch has no row.
       ValueError: noise does not have the shape of x.
@@ -112,7 +114,7 @@ def sliced_loss(params: Any, batch: Noised, *, score_fn: ScoreFn, process: Proce
       params, batch, score_fn, process, weighting: see `explicit_loss`.
       variance_reduced: whether ‖s‖² is taken as it is, and only the trace by projections.
     Returns:
-      Scalar, ScoreAux.
+      Scalar, in the unit of the explicit loss; ScoreAux.
     Raises:
       ValueError: the batch has no row.
       ValueError: noise does not have the shape of x.
@@ -121,7 +123,8 @@ def sliced_loss(params: Any, batch: Noised, *, score_fn: ScoreFn, process: Proce
       TypeError: x, noise, time or projections are not floating.
       ValueError: there is no projection.
       ValueError: score_fn does not return the shape of x.
-    Source: Song, Garg, Shi, Ermon 2019, "Sliced score matching", eq. 8 and section 3.2.
+    Source: Song, Garg, Shi, Ermon 2019, "Sliced score matching: a scalable approach to density and score estimation",
+      section 3.
 
     >>> batch = Noised(jnp.ones((1, 2)), jnp.zeros((1, 2)), jnp.ones(1), jnp.ones((1, 1, 2)), jnp.ones(1))
     >>> sliced_loss(3.0, batch, score_fn=lambda scale, x, time: -scale * x)[0]
@@ -131,11 +134,12 @@ def sliced_loss(params: Any, batch: Noised, *, score_fn: ScoreFn, process: Proce
     if batch.projections.shape[1] == 0:
         raise ValueError(f"projections must be at least one a row, got {batch.projections.shape}")
     score, forms = quadratic_forms(field, x_t, batch.projections)
-    trace, squares = jnp.mean(forms, axis=1), _squares(score)
+    trace, squared_score = jnp.mean(forms, axis=1), _squares(score)
+    squares = squared_score
     if not variance_reduced:
         along = jnp.sum(batch.projections * score[:, None], axis=tuple(range(2, batch.projections.ndim)))
         squares = jnp.mean(along**2, axis=1)
-    return _mean(batch, weighting(process, batch.time) * (0.5 * squares + trace), squares, trace)
+    return _mean(batch, weighting(process, batch.time) * (0.5 * squares + trace), squared_score, trace)
 
 
 def denoising_loss(params: Any, batch: Noised, *, score_fn: ScoreFn, process: Process = LEVELS,
@@ -147,7 +151,7 @@ def denoising_loss(params: Any, batch: Noised, *, score_fn: ScoreFn, process: Pr
     Args:
       params, batch, score_fn, process, weighting: see `explicit_loss`.
     Returns:
-      Scalar, ScoreAux.
+      Scalar, in the unit of the explicit loss; ScoreAux.
     Raises:
       ValueError: the batch has no row.
       ValueError: noise does not have the shape of x.
@@ -186,7 +190,7 @@ def edm_loss(params: Any, batch: Noised, *, score_fn: ScoreFn, sigma_data: float
       ValueError: projections are not (N, P, *shape).
       TypeError: x, noise, time or projections are not floating.
       ValueError: score_fn does not return the shape of x.
-    Source: Karras et al. 2022, "Elucidating the design space of diffusion-based generative models", eq. 2 and 108.
+    Source: Karras et al. 2022, "Elucidating the design space of diffusion-based generative models", eq. 2 and table 1.
 
     >>> batch = Noised(jnp.ones((1, 2)), jnp.ones((1, 2)), jnp.ones(1), jnp.ones((1, 1, 2)), jnp.ones(1))
     >>> edm_loss(1.0, batch, score_fn=lambda scale, x, time: -scale * x, sigma_data=1.0)[0]

@@ -83,7 +83,7 @@ def sub_variance_preserving(beta_min: float = 0.1, beta_max: float = 20.0, t_min
       beta_min, beta_max: β at times 0 and 1, per unit of time. t_min: first time, above 0, where σ is.
     Raises:
       ValueError: not 0 < beta_min < beta_max, or not 0 < t_min < 1.
-    Source: Song et al. 2021, eq. 34.
+    Source: Song et al. 2021, section 3.4.
 
     >>> process = sub_variance_preserving()
     >>> process.scale(jnp.ones(1)) ** 2 + process.level(jnp.ones(1))
@@ -137,7 +137,7 @@ def drift_and_diffusion(process: Process, time: jax.Array) -> tuple[jax.Array, j
       process: α, σ. time: of any shape.
     Returns:
       f (per unit of time), g² (squared units of x per unit of time), each of time's shape.
-    Source: Karras et al. 2022, eq. 12; Kingma et al. 2021, "Variational diffusion models", eq. 15.
+    Source: Kingma et al. 2021, "Variational diffusion models"; Karras et al. 2022, appendix B.
 
     >>> f, g2 = drift_and_diffusion(linear_path(), jnp.array([0.5]))
     >>> float(f[0]), float(g2[0])

@@ -68,7 +68,7 @@ def predictor_corrector(key: jax.Array, shape: tuple[int, ...], *, score_fn: Cal
       ValueError: signal_to_noise is not in (0, 1).
       ValueError: shape has no axis of rows, or start another shape.
       ValueError: score_fn does not return the shape of x.
-    Source: Song et al. 2021, algorithms 1, 4 and 5.
+    Source: Song et al. 2021, algorithm 1; its corrector for α = 1, with expected norms for those of the batch.
 
     >>> from sandbox.score_matching.processes import by_level
     >>> drawn = predictor_corrector(jax.random.key(0), (1, 2), score_fn=lambda x, time: -x / (1 + time[:, None] ** 2),

@@ -96,7 +96,7 @@ def edm_weighting(sigma_data: float) -> Weighting:
       (process, time) -> (N,), in squared units of x.
     Raises:
       ValueError: sigma_data is not above 0.
-    Source: Karras et al. 2022, eq. 108 and table 1.
+    Source: Karras et al. 2022, table 1.
 
     >>> from sandbox.score_matching.processes import by_level
     >>> edm_weighting(1.0)(by_level(), jnp.array([3.0]))

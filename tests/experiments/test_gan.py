@@ -116,7 +116,8 @@ def test_digits_are_forged_by_class_and_judged_by_others(tmp_path):
 
 @pytest.mark.slow
 def test_stacks_have_a_thousand_modes(tmp_path):
-    code, out, err = command.run("gan", "--dataset", "stacked-digits", *OF_DIGITS[3:], cwd=tmp_path)
+    code, out, err = command.run("gan", "--dataset", "stacked-digits", *OF_DIGITS[3:], "--r1", 0, "--r2", 0,
+                                 cwd=tmp_path)
     assert code == 0, err
     reached = json.loads((tmp_path / "runs/gan/latest/summary.json").read_text())["metrics"]
     assert set(reached) == {"modes", "reverse_kl", "diverged"} and reached["modes"]["mean"] >= 1

@@ -11,18 +11,28 @@ import pytest
 
 import experiments
 from experiments.data import embedded_digits
+from experiments.diffusing import points
 from experiments.diffusing.adaptive import adaptive_log_density
 from experiments.diffusing.baselines import bits_of_mixtures
-from experiments.diffusing.objectives import OBJECTIVES, WEIGHTINGS, objective
+from experiments.diffusing.objectives import OBJECTIVES, objective, process_of
 from experiments.diffusing.pictures import draw_rows, picture_diffuser
 from experiments.diffusing.points import PLANES, point_diffuser
 from experiments.diffusing.recipes import CLOTHES, DIGITS, POINTS, RECIPES, recipe_for
 from experiments.diffusing.sampling import SAMPLERS
 from experiments.runner.errors import UserError
-from experiments.score_matching import Config
+from experiments.score_matching import Config, settled
 from experiments.vision import likeness
 from experiments.vision.problem import Part
-from sandbox.score_matching import PROCESSES, draw_noised, mixture_score, ring_mixture
+from sandbox import score_matching
+from sandbox.score_matching import (
+    PROCESSES,
+    WEIGHTINGS,
+    draw_noised,
+    edm_weighting,
+    in_process,
+    mixture_score,
+    ring_mixture,
+)
 from tests.experiments import command
 
 SHORT = ("score_matching", "--steps", 300, "--width", 32, "--layers", 2, "--objectives", "denoising", "flow",
@@ -96,9 +106,9 @@ def test_digits_are_counted_in_bits_and_learned_from(tmp_path):
     assert code == 0, err
     summary = json.loads((tmp_path / "runs/score_matching/latest/summary.json").read_text())
     reached = {name: metric["mean"] for name, metric in summary["metrics"].items()}
-    assert set(reached) == {"val_bits_per_dim", "val_bits_per_dim_hutchinson", "classifier_accuracy", "memorised"}
+    assert set(reached) == {"val_bits_per_dim", "val_bits_per_dim_hutchinson", "val_classifier_accuracy", "memorised"}
     assert reached["val_bits_per_dim"] < math.log2(17), "fewer than of a uniform count"
-    assert abs(reached["val_bits_per_dim"] - reached["val_bits_per_dim_hutchinson"]) < 0.05
+    assert abs(reached["val_bits_per_dim"] - reached["val_bits_per_dim_hutchinson"]) < 0.03
     assert summary["reference"]["val_bits_per_dim"]["value"] < 2.95 and "uniform 4.087" in out
     assert {path.stem for path in (tmp_path / "runs/score_matching/latest/figures").iterdir()} == {
         "made", "making", "inpainting", "learning"}
@@ -109,6 +119,25 @@ def test_digits_are_counted_in_bits_and_learned_from(tmp_path):
                         (lambda: diffuser.inpaint(made[..., 0, 0], True), r"images must be \(N, 8, 8, 1\)")):
         with pytest.raises(UserError, match=words):
             call()
+
+
+@pytest.mark.slow
+def test_samplers_and_likelihoods_are_held_against_each_other(tmp_path, monkeypatch):
+    """Of points whose density is not known in closed form, in this process; and brought back to the same bits."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"TESTED": 500, "EXACTLY_TESTED": 20, "COMPARED": 300, "EVALUATIONS": (5,), "MANY": 20,
+                        "OTHER_STEPS": (2,), "COARSE": (1e-3,), "STEPS": 4}.items():
+        monkeypatch.setattr(points, name, value)
+    result = experiments.score_matching.run(Config(dataset="two-moons", steps=30, width=8, layers=1, seeds=2,
+                                                   compare=("heun", "euler-maruyama")))
+    reached = result.summary["metrics"]
+    assert set(reached) == {"nll_nats", "mmd_heun_5", "mmd_euler-maruyama_5", "mmd_euler-maruyama_20"}
+    assert all(len(set(metric["per_seed"])) == 2 for metric in reached.values()), "of each seed its own"
+    assert set(result.figures) == {"field", "making", "evaluations", "learning"}
+    again = experiments.load(result.directory).model
+    drawn = result.model.sample(20, seed=1)
+    np.testing.assert_array_equal(again.sample(20, seed=1), drawn)
+    np.testing.assert_array_equal(again.log_density(drawn), result.model.log_density(drawn))
 
 
 @pytest.mark.slow
@@ -153,15 +182,31 @@ def test_samplers_ask_no_more_often_than_they_may(name, evaluations):
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_every_objective_is_finite_at_the_truth(name):
-    mixture = ring_mixture()
-    for process, weighting in zip(PROCESSES, WEIGHTINGS):
-        goal = objective(name, process=process, weighting=weighting, recipe=POINTS, sigma_data=2.9)
-        times = goal.draw_times(jax.random.key(0), 8)
-        x = jnp.ones((8, 2)) * jnp.array([[4.0, 0.0]])
-        batch = draw_noised(jax.random.key(1), x, times, num_projections=goal.num_projections)
-        loss, _ = goal.loss(None, batch, score_fn=lambda params, x, level: mixture_score(x, level, mixture))
-        assert np.isfinite(loss)
+@pytest.mark.parametrize(("process", "weighting"), [("by_level", "edm"), ("variance_preserving", "likelihood")])
+def test_an_objective_is_its_loss_under_its_process_and_weighting(name, process, weighting):
+    sigma_data, mixture = 2.9, ring_mixture()
+    goal = objective(name, process=process, weighting=weighting, recipe=POINTS, sigma_data=sigma_data)
+    x = jnp.ones((8, 2)) * jnp.array([[4.0, 0.0]])
+    batch = draw_noised(jax.random.key(1), x, goal.draw_times(jax.random.key(0), 8), num_projections=1)
+
+    def score_fn(params, x, level):
+        return 0.9 * mixture_score(x, level, mixture)
+
+    way = process_of("linear_path" if name == "flow" else process, POINTS)
+    how = {} if name == "flow" else {"sigma_data": sigma_data} if name == "edm" else {
+        "weighting": WEIGHTINGS["likelihood"] if weighting == "likelihood" else edm_weighting(sigma_data)}
+    loss = getattr(score_matching, {"flow": "flow_matching_loss"}.get(name, f"{name}_loss"))
+    expected, _ = loss(None, batch, score_fn=in_process(score_fn, way), process=way, **how)
+    assert np.isfinite(expected)
+    np.testing.assert_allclose(goal.loss(None, batch, score_fn=score_fn)[0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_times_of_a_process_are_those_of_the_levels_asked_for(name):
+    recipe = POINTS._replace(least_level=0.1, most_level=20.0)
+    process = process_of(name, recipe)
+    ends = jnp.array([process.t_min, process.t_max])
+    np.testing.assert_allclose(process.level(ends) / process.scale(ends), [0.1, 20.0], rtol=0.05)
 
 
 def test_rows_of_images_are_dequantised_and_some_have_no_class():
@@ -193,11 +238,11 @@ def test_copies_are_memorised_and_unseen_images_are_not():
 @pytest.mark.parametrize("flags, words", [
     ({"preset": "slow"}, "--preset must be one of quick, full, gpu"),
     ({"objectives": ("score",)}, "--objectives must be one or more of denoising, implicit"),
-    ({"objectives": ()}, "--objectives must be one or more of"),
     ({"objectives": ("edm", "edm")}, "--objectives must be one or more of"),
-    ({"compare": ("euler",)}, "--compare must be some of heun"),
+    ({"compare": ("euler",)}, "--compare must be one or more of heun"),
     ({"process": "vp"}, "--process must be one of by_level"),
     ({"weighting": "sigma"}, "--weighting must be one of noise"),
+    ({"weighting": "likelihood"}, "--weighting likelihood must be with another --process"),
     ({"hold_out": 1.0}, "--hold-out must be at least 0 and below 1, got 1.0"),
     ({"steps": 0}, "--steps must be at least 1, got 0"),
     ({"least_level": 0.0}, "--least-level must be above 0, and finite, got 0.0"),
@@ -214,12 +259,26 @@ def test_flags_are_refused_at_the_door(flags, words):
     (("--dataset", "spiral"), "--dataset must be one of embedded, mixture, two-moons, checkerboard, swiss-roll, "
                               "digits, mnist, fashion-mnist, cifar-10, or an .npz file, got spiral"),
     (("--least-level", 50.0), "--least-level must be below --most-level, 40.0, got 50.0"),
+    (("--hold-out", 0.2), "--hold-out must be left out for points, got 0.2"),
+    (("--channels", 4), "--channels must be left out for points, got 4"),
+    (("--dataset", "digits", "--compare", "heun"), "--compare must be left out for images, got ('heun',)"),
+    (("--dataset", "digits", "--classless", 0), "--classless must be above 0: bits are of images without a class"),
+    (("--process", "variance_preserving", "--level-std", 2), "--level-std must be left out but with --process"),
     (("--seeds", 3, "--mesh", "data=2"), "--seeds must be a multiple of data=2, got 3"),
 ])
 def test_what_cannot_be_is_refused_before_anything_is_made(flags, words, tmp_path):
     here_or_apart = command.run if "--mesh" in flags else command.call
     code, _, err = here_or_apart("score_matching", *flags, cwd=tmp_path)
     assert code == 2 and words in err and "Traceback" not in err and not (tmp_path / "runs").exists()
+
+
+def test_what_is_settled_stays_so_and_full_runs_of_points_learn_by_everything():
+    full = settled(experiments.configure("score_matching", "full"))
+    assert full.objectives == OBJECTIVES and full.compare == tuple(SAMPLERS) and full.steps == POINTS.steps
+    of_digits = settled(experiments.configure("score_matching", "full", dataset="digits"))
+    assert of_digits.objectives == ("denoising",) and of_digits.compare == ()
+    for config in (full, of_digits, settled(Config(process="linear_path"))):
+        assert settled(config) == config, "as it is when a run is gone on with"
 
 
 def test_every_set_has_its_recipe_and_flags_stand_over_it():

@@ -64,6 +64,20 @@ def test_energy_distance_is_the_double_sum(float64):
     np.testing.assert_allclose(energy_distance(jnp.asarray(x), jnp.asarray(y)), expected, rtol=1e-10)
 
 
+def test_energy_distance_is_the_squared_mmd_of_its_kernel_and_has_a_gradient(float64):
+    """Biased, by Gram matrices of the kernel −‖a − b‖ with the diagonal; then the slope of moving a set."""
+    x, y = _points(7), _points(9, away=0.5)
+    both = np.concatenate([x, y])
+    gram = -np.linalg.norm(both[:, None] - both[None], axis=-1)
+    weights = np.concatenate([np.full(7, 1 / 7), np.full(9, -1 / 9)])
+    biased = weights @ gram @ weights
+    within = [np.linalg.norm(p[:, None] - p[None], axis=-1).sum() for p in (np.asarray(x), np.asarray(y))]
+    unbiased = biased - within[0] * (1 / 42 - 1 / 49) - within[1] * (1 / 72 - 1 / 81)
+    np.testing.assert_allclose(energy_distance(x, y), unbiased, rtol=1e-10)
+    slope = jax.grad(lambda move: energy_distance(x + move, y))(jnp.zeros((1, 3)))
+    assert np.all(np.isfinite(slope)) and jnp.sum(slope) < 0, "y lies higher: to move x up brings them nearer"
+
+
 def test_energy_distance_sees_what_moments_do_not():
     """Of one mean and variance: signs, against a normal; of more draws of the same, nothing."""
     signs, normal, other = (jnp.asarray(np.random.default_rng(n).normal(size=(2000, 1)), jnp.float32) for n in range(3))
