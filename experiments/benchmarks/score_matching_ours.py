@@ -14,9 +14,9 @@ from experiments.diffusing.points import PLANES
 from experiments.diffusing.recipes import recipe_for
 from experiments.diffusing.sampling import SAMPLERS
 from experiments.score_matching import subject_of
-from sandbox import score_matching
+from sandbox import score_matching, sharding
 from sandbox.score_matching import Noised
-from sandbox.training import chunk_of
+from sandbox.training import Chunk, chunk_of
 
 
 def reference(file, *, flags, rows, evaluations, target):
@@ -53,22 +53,26 @@ def reference(file, *, flags, rows, evaluations, target):
             "runs": subject.runs, "parameters": sum(leaf.size for leaf in jax.tree.leaves(shapes))}
 
 
-def learn(file, *, flags, seeds, chunk_steps, chunks):
-    """Seconds a step of every chunk but the first, of all seeds together, as the experiment takes it."""
+def learn(file, *, flags, seeds, devices, chunk_steps, chunks):
+    """Seconds a step of every chunk but the first, of all seeds together, as the experiment takes it. Seeds are divided
+    over that many devices: of a CPU as many as are asked for."""
+    jax.config.update("jax_num_cpu_devices", devices)
+    devices = min(devices, len(jax.devices()))
     config, recipe, subject = _subject(flags)
     diffuser = subject.diffuser
     how = learning(_objective(config, recipe, diffuser), recipe, init=diffuser.init, score_fn=diffuser.score_fn,
                    draw_rows=subject.draw_rows)
-    states = jax.jit(jax.vmap(how.initial))(jax.random.split(jax.random.key(0), seeds))
-    chunk = jax.jit(chunk_of(how.step, chunk_steps, runs=subject.runs), donate_argnums=0)
-    compile_seconds, chunk = timed(lambda: chunk.lower(states, *subject.data).compile())
-    seconds, losses = [], np.zeros(())
+    mesh = sharding.make_mesh({"data": devices}, jax.devices()[:devices])
+    states = sharding.place_batch(mesh, jax.jit(jax.vmap(how.initial))(jax.random.split(jax.random.key(0), seeds)))
+    data = sharding.replicate(mesh, subject.data)
+    placed = Chunk(jax.tree.map(lambda leaf: leaf.sharding, states), None, None)
+    chunk = jax.jit(chunk_of(how.step, chunk_steps, runs=subject.runs), donate_argnums=0, out_shardings=placed)
+    compile_seconds, chunk = timed(lambda: chunk.lower(states, *data).compile())
+    seconds = []
     for _ in range(chunks + 1):
-        elapsed, (states, metrics, _) = timed(chunk, states, *subject.data)
+        elapsed, (states, _, _) = timed(chunk, states, *data)
         seconds.append(elapsed / chunk_steps)
-        losses = np.asarray(metrics["loss"])
-    return {"seeds": seeds, "compile_seconds": compile_seconds, "seconds": seconds[1:], "loss": float(losses.mean()),
-            "jax": jax.__version__}
+    return {"seeds": seeds, "compile_seconds": compile_seconds, "seconds": seconds[1:], "jax": jax.__version__}
 
 
 def sample(file, *, flags, num, evaluations, repeats):

@@ -9,7 +9,7 @@ from sandbox import score_matching
 from sandbox.score_matching import Sampled
 
 CORRECTIONS = 1  # of Langevin's, for each prediction
-LANGEVIN_STEPS = 2  # of each level
+LANGEVIN_STEPS, LANGEVIN_RATIO = 1, 1.0  # of each level; the longer a step, the fewer it takes to follow the level
 
 
 def sampling_levels(steps: int, least: float, most: float) -> np.ndarray:
@@ -45,7 +45,8 @@ def _predictor_corrector(key, shape, *, evaluations, least, most, **how):
 def _langevin(key, shape, *, evaluations, least, most, **how):
     steps = max(1, (evaluations - 1) // LANGEVIN_STEPS)  # the last evaluation is of the step to 0
     levels = score_matching.with_zero(score_matching.geometric_levels(steps, least, most))
-    return score_matching.annealed_langevin(key, shape, levels=levels, steps_per_level=LANGEVIN_STEPS, **how)
+    return score_matching.annealed_langevin(key, shape, levels=levels, steps_per_level=LANGEVIN_STEPS,
+                                            step_ratio=LANGEVIN_RATIO, **how)
 
 
 SAMPLERS: Mapping[str, Callable[..., Sampled]] = MappingProxyType({

@@ -24,11 +24,11 @@ def test_our_half_runs_without_the_peers(capsys):
     reports = bench.main(config)
     report = reports["mixture"]
     assert report["oracle"] is None and report["built"]["recipe"]["width"] == 4
-    assert {name: side["seeds"] for name, side in report["learning"].items()} == {"here, 1 seed": 1, "here, 2 seeds": 2}
+    assert {name: side["seeds"] for name, side in report["learning"].items()} == {"here, 1 seed on 1": 1,
+                                                                                    "here, 2 seeds on 2": 2}
     assert list(report["sampling"]) == ["here"]
     for side in (*report["learning"].values(), *report["sampling"].values()):
         assert np.shape(side["seconds"]) == (1, 2) and np.min(side["seconds"]) > 0
-    assert all(0 < side["loss"] < 5 for side in report["learning"].values())
     assert np.shape(reports["traces"]["implicit"]) == np.shape(reports["traces"]["sliced"]) == (2, 2)
     printed = capsys.readouterr().out
     assert "training steps a second" in printed and "20 samples" in printed and "a gradient of each loss" in printed
@@ -95,14 +95,14 @@ def test_a_ratio_is_of_one_turn():
 def test_tables_set_our_sides_against_the_fastest_peers():
     sides = {"here, 1 seed": (1, 0.1), "here, 3 seeds": (3, 0.2), "PyTorch, eager, 1 threads": (1, 0.2),
              "PyTorch, compiled, 1 threads": (1, 0.1)}
-    learning = {name: {"seeds": seeds, "seconds": [[0.001, seconds, 9.0]], "compile_seconds": 2.0, "loss": 0.7,
+    learning = {name: {"seeds": seeds, "seconds": [[0.001, seconds, 9.0]], "compile_seconds": 2.0,
                        ("torch" if "PyTorch" in name else "jax"): "0.1"} for name, (seeds, seconds) in sides.items()}
     report = {"dataset": "mixture", "num": 10_000, "evaluations": 35, "learning": learning, "sampling": learning,
               "oracle": {"loss": 1e-16, "gradients": 2e-15, "samples": 3e-14},
               "built": {"recipe": {"batch_size": 512}, "parameters": 55_810}}
     table = bench.learning_table(report)
     rows = list(zip(*(column.cells for column in table.columns)))
-    assert rows[1] == ("here, 3 seeds", "15.0", "3.00 x", "1.50 x", "2.0", "0.700")
+    assert rows[1] == ("here, 3 seeds", "15.0", "3.00 x", "1.50 x", "2.0")
     assert rows[2][1:5] == ("5.0", "1.00 x", "0.50 x", "-") and rows[-1][1] == "3e-14 apart"
     assert "55,810 parameters, 512 rows, jax 0.1, torch 0.1" in str(table.title)
     table = bench.sampling_table(report)
