@@ -146,8 +146,8 @@ def run(config: Config = Config()) -> Result:
             reference=verdict.reference,
             drawn={**verdict.drawn, "learning": report.learning(
                 {name: metrics.read(work.directory, name) for name in diffusers})},
-            learned={"params": first.params, "of_data": np.array([first.sigma_data, first.mean, first.num_classes,
-                                                                  first.max_pixel, *first.shape])},
+            learned={"params": first.params, "of_data": np.array([first.num_classes, first.max_pixel, *first.shape]),
+                     "width_and_mean": np.array([first.sigma_data, first.mean]).view(np.uint32)},  # to the bit
             model=first,
             sample="\n".join([verdict.text, *report.of_seeds(verdict.metrics, labels), ""]),
         )
@@ -155,8 +155,8 @@ def run(config: Config = Config()) -> Result:
 
 def revive(config: Config, learned: dict[str, Any]) -> Diffuser:
     """The scores of a finished run by its first objective, from what they learned."""
-    sigma_data, mean, *whole = np.asarray(learned["of_data"]).tolist()
-    num_classes, max_pixel, *shape = map(int, whole)
+    num_classes, max_pixel, *shape = np.asarray(learned["of_data"]).tolist()
+    sigma_data, mean = np.asarray(learned["width_and_mean"], np.uint32).view(np.float64).tolist()
     recipe = recipe_for(config, config.dataset in PLANES)
     diffuser = (picture_diffuser(recipe, tuple(shape), num_classes, max_pixel, sigma_data, mean) if max_pixel else
                 point_diffuser(recipe, sigma_data, mean))

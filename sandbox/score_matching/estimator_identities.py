@@ -57,7 +57,11 @@ def _one_hidden(params, x, time):
 
 
 def draw_parts(key, dtype):
-    """Two Gaussians that overlap, of any directions."""
+    """Two Gaussians that overlap, of any directions.
+
+    >>> draw_parts(jax.random.key(0), jnp.float32).means.shape
+    (2, 2)
+    """
     drawn = _drawn(PARTS, key, dtype)
     cos, sin = jnp.cos(drawn["angles"]), jnp.sin(drawn["angles"])
     axes = jnp.stack([jnp.stack([cos, -sin], axis=1), jnp.stack([sin, cos], axis=1)], axis=1)

@@ -59,7 +59,7 @@ def checkerboard_log_density(x: jax.Array) -> jax.Array:
     """
     cell = jnp.floor(x / SIDE)
     dark = (jnp.sum(cell, axis=1) % 2 == 0) & jnp.all((cell >= -2) & (cell < 2), axis=1)
-    return jnp.where(dark, -jnp.log(CELLS * SIDE**2), -jnp.inf)
+    return jnp.where(dark, jnp.zeros_like(x[:, 0]) - jnp.log(CELLS * SIDE**2), -jnp.inf)
 
 
 def draw_swiss_roll(key: jax.Array, num: int, *, sigma: float = 0.1) -> jax.Array:

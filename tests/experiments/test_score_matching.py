@@ -54,7 +54,8 @@ def test_a_short_run_comes_nearer_to_the_mixture(finished):
     reached = summary["metrics"]
     assert set(reached) == {"kl_nats", "kl_nats_flow", "nll_error_nats", "nll_error_hutchinson_nats",
                             "within_two_standard_errors"}
-    assert all(0 < value < 0.5 for name in ("kl_nats", "kl_nats_flow") for value in reached[name]["per_seed"])
+    untrained = math.log(2 * math.pi * 8.25) + 1 - math.log(8 * 2 * math.pi * math.e * 0.25)  # a Gaussian as wide
+    assert all(0 < value < untrained / 2 for name in ("kl_nats", "kl_nats_flow") for value in reached[name]["per_seed"])
     assert reached["nll_error_nats"]["mean"] < 1e-3 < reached["nll_error_hutchinson_nats"]["mean"]
     assert 0.85 < reached["within_two_standard_errors"]["mean"] <= 1
     assert summary["dataset"] == "mixture" and "By denoising, flow: 2 x 2 scores of " in out
@@ -75,7 +76,7 @@ def test_a_finished_run_samples_and_tells_densities(finished):
     assert toward[0] < -0.5 and abs(toward[1]) < 0.5
     filled = diffuser.inpaint([[4.0, 9.0]] * 100, [True, False], seed=1)
     np.testing.assert_array_equal(filled[:, 0], 4.0)
-    assert np.median(np.abs(filled[:, 1])) < 1.5, "given x = 4, y is about 0"
+    assert np.mean(np.abs(filled[:, 1]) < 1.5) > 0.4 > np.mean(np.abs(drawn[:, 1]) < 1.5) + 0.05, "given x = 4, y is 0"
     for call, words in (
             (lambda: diffuser.sample(0), "num must be at least 1, got 0"),
             (lambda: diffuser.sample(2, labels=np.zeros(2, int)), "labels must be left out"),

@@ -174,7 +174,7 @@ def test_a_seed_that_turns_nonfinite_is_named_and_the_others_go_on(tmp_path):
 
 
 def test_wrong_words_are_refused_with_the_right_ones(tmp_path):
-    refused(command.run("nope", cwd=tmp_path), "no experiment 'nope'", "matrix_factorization, reinforce, tiny")
+    refused(command.run("nope", cwd=tmp_path), "no experiment 'nope'", "reinforce, score_matching, tiny")
     refused(command.run("tiny", "--preset", "huge", cwd=tmp_path), "--preset must be one of quick, full, got 'huge'")
     refused(command.run("tiny", "--num-step", "3", cwd=tmp_path), "--num-steps")
     refused(command.run("tiny", "--num-steps", "0", cwd=tmp_path), "--num-steps must be at least 1, got 0")
