@@ -22,33 +22,33 @@ def _random(params):
 def test_points_are_looked_at_one_by_one_at_their_own_times():
     network = PointNetwork(width=8, layers=2)
     x, time = jax.random.normal(KEY, (5, 2)), jnp.linspace(-0.5, 0.5, 5)
-    fresh = network.init(KEY, x, time)
-    np.testing.assert_array_equal(network.apply(fresh, x, time), 0)
+    fresh, apply = jax.jit(network.init)(KEY, x, time), jax.jit(network.apply)
+    np.testing.assert_array_equal(apply(fresh, x, time), 0)
     params = _random(fresh)
-    found = network.apply(params, x, time)
+    found = apply(params, x, time)
     for n in range(5):
-        np.testing.assert_allclose(network.apply(params, x[n:n + 1], time[n:n + 1])[0], found[n], rtol=2e-4, atol=1e-5)
-    assert not np.allclose(found, network.apply(params, x, time[::-1]))
+        np.testing.assert_allclose(apply(params, x[n:n + 1], time[n:n + 1])[0], found[n], rtol=2e-4, atol=1e-5)
+    assert not np.allclose(found, apply(params, x, time[::-1]))
 
 
 def test_images_classes_and_times_all_count():
     network = ImageLogits(num_bins=3, channels=2, width=8, layers=1, num_classes=2)
     images, time, labels = jax.random.normal(KEY, (4, 4, 4, 1)), jnp.linspace(-0.5, 0.5, 4), jnp.array([0, 1, 2, 0])
-    fresh = network.init(KEY, images, time, labels)
+    fresh, apply = jax.jit(network.init)(KEY, images, time, labels), jax.jit(network.apply)
     params = _random(fresh)
-    found = network.apply(params, images, time, labels)
-    assert found.shape == (4, 4, 4, 1, 3) and not np.any(network.apply(fresh, images, time, labels))
+    found = apply(params, images, time, labels)
+    assert found.shape == (4, 4, 4, 1, 3) and not np.any(apply(fresh, images, time, labels))
     for changed in ((images[::-1], time, labels), (images, time[::-1], labels), (images, time, (labels + 1) % 3)):
-        assert not np.allclose(found, network.apply(params, *changed))
+        assert not np.allclose(found, apply(params, *changed))
     # One pixel is felt everywhere: near it by the convolutions, and far from it by the perceptron.
-    elsewhere = network.apply(params, images.at[:, 0, 0].add(1.0), time, labels)
+    elsewhere = apply(params, images.at[:, 0, 0].add(1.0), time, labels)
     assert np.all(np.abs(elsewhere - found).max(axis=(0, 3, 4)) > 0)
 
 
 def test_the_convolution_handed_in_is_the_one_used():
     images, time = jax.random.normal(KEY, (2, 4, 4, 1)), jnp.zeros(2)
     plain = ImageLogits(num_bins=3, channels=2, width=4, layers=1)
-    params = _random(plain.init(KEY, images, time))
+    params = _random(jax.jit(plain.init)(KEY, images, time))
     calls = []
 
     def conv(*arguments, **keywords):
@@ -56,7 +56,8 @@ def test_the_convolution_handed_in_is_the_one_used():
         return convolution.conv_general_dilated(*arguments, **keywords)
 
     own = ImageLogits(num_bins=3, channels=2, width=4, layers=1, conv=conv)
-    np.testing.assert_allclose(own.apply(params, images, time), plain.apply(params, images, time), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(jax.jit(own.apply)(params, images, time), jax.jit(plain.apply)(params, images, time),
+                               rtol=1e-4, atol=1e-5)
     assert calls == [(2, 4, 4, 1), (2, 4, 4, 4)]
 
 
