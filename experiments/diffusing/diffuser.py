@@ -170,9 +170,11 @@ class Diffuser:
         Args:
           key: of the projections, where there are any.
         """
+        if projections and key is None:
+            raise ValueError("key must be given where there are projections, or the trace would be another")
         levels = self.likelihood_levels(steps)
-        signs = (score_matching.draw_projections(key, x.shape, projections).astype(x.dtype)
-                 if projections and key is not None else None)
+        signs = None if key is None or not projections else score_matching.draw_projections(
+            key, x.shape, projections).astype(x.dtype)
 
         def some(rows):
             x, conditions, signs = rows

@@ -165,6 +165,8 @@ def test_an_untrained_score_of_points_is_a_gaussians():
     np.testing.assert_allclose(found.log_density, exact, atol=1e-4)
     np.testing.assert_allclose(diffuser.log_density(x), exact, atol=1e-4)
     assert found.evaluations > 13
+    with pytest.raises(ValueError, match="key must be given where there are projections"):
+        diffuser.likelihood(diffuser.params, x, projections=2)
     with pytest.raises(UserError, match="the adaptive solver did not converge in 2 steps at tolerance 1e-05"):
         adaptive_log_density(diffuser, x, most_steps=2)
 
