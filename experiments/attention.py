@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import tyro
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from experiments.data import Alphabet, texts
 from experiments.runner import metrics
@@ -21,11 +22,13 @@ from experiments.runner.config import RunConfig, require
 from experiments.runner.finish import finish
 from experiments.runner.loop import begin, train
 from experiments.runner.result import Result
-from experiments.runner.run import require_mesh, start
+from experiments.runner.run import require_mesh, seed_keys, seed_labels, start
+from experiments.runner.stage import Stage
 from experiments.runner.summary import Reference
 from experiments.writing import figures, problem, report
 from experiments.writing.writer import Writer
 from sandbox import attention, sharding
+from sandbox.sharding import Rules
 from sandbox.training import init_state, step_of
 
 NAME = "attention"
@@ -128,33 +131,14 @@ REFERENCE = {
 
 def run(config: Config = Config()) -> Result:
     """Learn from a text, be judged on its unseen part, show where attention looks, and write."""
-    task = problem.read(config.dataset, config.data_dir, config.unit, config.context, config.batch_size)
+    task = read(config)
     prompt = task.opening if config.prompt is None else config.prompt
     texts.encode(task.alphabet, prompt)  # an unknown character is refused before anything is learned
-    model = network(config, task.alphabet)
-    optimizer = attention.muon_and_adam(**schedules(config), beta=config.momentum)
-    loss = partial(attention.next_token_cross_entropy, apply_fn=model.apply, label_smoothing=config.label_smoothing,
-                   z_loss=config.z_loss)
-    take = step_of(loss, optimizer, lambda key, batch: batch)
-    budget = (config.unit, config.steps, config.batch_size, config.context)
-
-    def initial(key):
-        return init_state(model.init(key, jnp.zeros((1, 1), jnp.int32)), optimizer, jax.random.fold_in(key, 1))
-
-    require_mesh(config, "--batch-size", config.batch_size)
+    require_mesh(config, "--batch-size", config.batch_size, axes=("data", "model"))
+    model, budget = network(config, task.alphabet), (config.unit, config.steps, config.batch_size, config.context)
     with start(NAME, config, task.fingerprint) as work:
-        seeds = range(config.seed, config.seed + config.seeds)
-        states = begin(work, "learn", jax.vmap(initial), jnp.stack([jax.random.key(seed) for seed in seeds]))
-        sample = partial(draw, config)
-        if work.mesh is not None:
-            states, sample = sharding.replicate(work.mesh, states), sharding.constrain_batch(work.mesh, sample)
-
-        def step(state, tokens):
-            return take(state, sample(state.key, state.step, tokens))
-
-        params = train(work, "learn", step, states, task.train, num_steps=config.steps,
-                       chunk_steps=max(1, config.steps // 100), labels=[f"seed {seed}" for seed in seeds],
-                       runs="map" if jax.default_backend() == "cpu" else "vmap").state.params
+        [learn] = stages(config, task, work.mesh)
+        params = train(work, learn).state.params
         judged = begin(work, "judge", partial(report.judge, model), params, task.validation)
         first = jax.tree.map(lambda leaf: leaf[0], params)
         writer = Writer(model, first, task.alphabet, config.context)
@@ -174,6 +158,33 @@ def run(config: Config = Config()) -> Result:
         )
 
 
+def read(config: Config) -> problem.Problem:
+    """The text that the flags name."""
+    return problem.read(config.dataset, config.data_dir, config.unit, config.context, config.batch_size)
+
+
+def stages(config: Config, task: problem.Problem, mesh: Mesh | None) -> tuple[Stage, ...]:
+    """How seeds learn: Muon and Adam on the cross-entropy of blocks of the text."""
+    model = network(config, task.alphabet, mesh)
+    optimizer = attention.muon_and_adam(**schedules(config), beta=config.momentum)
+    loss = partial(attention.next_token_cross_entropy, apply_fn=model.apply, label_smoothing=config.label_smoothing,
+                   z_loss=config.z_loss)
+    take = step_of(loss, optimizer, lambda key, batch: batch)
+    sample = partial(draw, config)
+    if mesh is not None:
+        sample = sharding.constrain_batch(mesh, sample)
+
+    def initial(key):
+        return init_state(model.init(key, jnp.zeros((1, 1), jnp.int32)), optimizer, jax.random.fold_in(key, 1))
+
+    def step(state, tokens):
+        return take(state, sample(state.key, state.step, tokens))
+
+    return (Stage("learn", jax.vmap(initial), (seed_keys(config),), step, (task.train,), num_steps=config.steps,
+                  chunk_steps=max(1, config.steps // 100), labels=seed_labels(config), runs="map-on-cpu",
+                  state_rules=rules(mesh)),)
+
+
 def revive(config: Config, learned: dict[str, Any]) -> Writer:
     """The writer of a finished run, from what it learned."""
     points = np.asarray(learned["alphabet"]).tolist()
@@ -181,17 +192,30 @@ def revive(config: Config, learned: dict[str, Any]) -> Writer:
     return Writer(network(config, alphabet), learned["params"], alphabet, config.context)
 
 
+def rules(mesh: Mesh | None) -> Rules:
+    """Fully sharded: `model` divides heads and the MLP's width, `data` all that is left of what a step remembers."""
+    if mesh is None:
+        return ()
+    if "model" not in mesh.shape:
+        return (("", sharding.longest_axes("data", skip=1)),)
+    return ((r"params.*'(query|key|value|up)'", sharding.where_it_fits(None, "data", "model")),
+            (r"params.*'(output|down)'", sharding.where_it_fits(None, "model", "data")),
+            ("", sharding.longest_axes("data", "model", skip=1)))
+
+
 def code_points(alphabet: Alphabet) -> np.ndarray:
     """An alphabet as an array, to be kept with the parameters."""
     return np.array(NO_CHARACTERS if alphabet.characters is None else [ord(one) for one in alphabet.characters])
 
 
-def network(config: Config, alphabet: Alphabet) -> attention.Transformer:
-    """The model that the flags describe."""
+def network(config: Config, alphabet: Alphabet, mesh: Mesh | None = None) -> attention.Transformer:
+    """The model that the flags describe, the rows of its residual stream divided over the mesh."""
+    rows = None if mesh is None else NamedSharding(mesh, PartitionSpec("data"))
     return attention.Transformer(
         num_tokens=alphabet.size, num_layers=config.layers, width=config.width, num_heads=config.heads,
         num_key_heads=config.key_heads, implementation=config.implementation,
-        dtype=jnp.bfloat16 if config.dtype == "bfloat16" else None)
+        dtype=jnp.bfloat16 if config.dtype == "bfloat16" else None,
+        constrain=(lambda h: h) if rows is None else partial(jax.lax.with_sharding_constraint, shardings=rows))
 
 
 def draw(config: Config, key: jax.Array, step: jax.Array, tokens: jax.Array) -> attention.Tokens:

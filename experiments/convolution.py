@@ -14,13 +14,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from experiments.runner import metrics
 from experiments.runner.config import RunConfig, require
 from experiments.runner.finish import finish
 from experiments.runner.loop import begin, train
 from experiments.runner.result import Result
-from experiments.runner.run import require_mesh, start
+from experiments.runner.run import require_mesh, seed_keys, seed_labels, start
+from experiments.runner.stage import Stage
 from experiments.runner.summary import Reference
 from experiments.vision import figures, problem, report
 from experiments.vision.classifier import ImageClassifier
@@ -128,22 +130,15 @@ REFERENCE = {
 
 def run(config: Config = Config()) -> Result:
     """Learn to tell images apart, be judged on unseen ones, and show what the network looks at."""
-    task = problem.read(config.dataset, config.data_dir, config.hold_out)
+    task = read(config)
     num_images, num_classes = len(task.train.labels), len(task.class_names)
     require(config.batch_size <= num_images, "--batch-size", f"at most the {num_images:,} images to learn from",
             config.batch_size)
     model, flip, shape = network(config, num_classes), flip_rate(config, task), task.train.images.shape[1:]
-    how = learning(config, model, task.scale, shape=shape, num_images=num_images, num_classes=num_classes, flip=flip)
     require_mesh(config, "--batch-size", config.batch_size)
     with start(NAME, config, task.fingerprint) as work:
-        seeds = range(config.seed, config.seed + config.seeds)
-        states = begin(work, "learn", jax.vmap(how.initial), jnp.stack([jax.random.key(seed) for seed in seeds]))
-        if work.mesh is not None:
-            states = sharding.replicate(work.mesh, states)
-            how = how._replace(sample=sharding.constrain_batch(work.mesh, how.sample))
-        params = train(work, "learn", how.step, states, task.train, num_steps=how.num_steps,
-                       chunk_steps=max(1, how.num_steps // 100), labels=[f"seed {seed}" for seed in seeds],
-                       runs="map" if jax.default_backend() == "cpu" else "vmap").state.average
+        [learn] = stages(config, task, work.mesh)
+        params = train(work, learn).state.average
         judge = partial(report.judge, model.apply, scale=task.scale, mirrored=flip > 0)
         log_p = np.asarray(begin(work, "judge", judge, params, task.judged))
         name = "val" if task.held_out else "test"
@@ -169,6 +164,21 @@ def run(config: Config = Config()) -> Result:
             sample=f"{sum(leaf.size for leaf in jax.tree.leaves(first)):,} parameters, {num_images:,} images to learn "
                    f"from, {len(task.judged.labels):,} to be judged on.\n",
         )
+
+
+def read(config: Config) -> Problem:
+    """The images that the flags name."""
+    return problem.read(config.dataset, config.data_dir, config.hold_out)
+
+
+def stages(config: Config, task: Problem, mesh: Mesh | None) -> tuple[Stage, ...]:
+    """How seeds learn."""
+    num_images, num_classes = len(task.train.labels), len(task.class_names)
+    how = learning(config, network(config, num_classes), task.scale, shape=task.train.images.shape[1:],
+                   num_images=num_images, num_classes=num_classes, flip=flip_rate(config, task))
+    if mesh is not None:
+        how = how._replace(sample=sharding.constrain_batch(mesh, how.sample))
+    return (how.stage("learn", seed_keys(config), task.train, seed_labels(config), num_chunks=100),)
 
 
 def revive(config: Config, learned: dict[str, Any]) -> ImageClassifier:

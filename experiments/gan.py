@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from experiments.data import image_sets
 from experiments.forging import game_figures, report
@@ -19,15 +19,16 @@ from experiments.forging.forger import Forger
 from experiments.forging.pictures import picture_forger, pictures
 from experiments.forging.playing import METHODS, Rules, playing
 from experiments.forging.points import MIXTURES, points
-from experiments.forging.recipes import Recipe, recipe_for
+from experiments.forging.recipes import recipe_for
 from experiments.forging.stacks import PREFIX, stacks
 from experiments.forging.subject import Subject
 from experiments.runner import metrics
 from experiments.runner.config import RunConfig, require
 from experiments.runner.finish import finish
-from experiments.runner.loop import begin, train
+from experiments.runner.loop import train
 from experiments.runner.result import Result
-from experiments.runner.run import require_mesh, start
+from experiments.runner.run import require_mesh, seed_keys, seed_labels, seeds_divide, start
+from experiments.runner.stage import EACH_RUN, Stage
 from sandbox import gan, sharding
 
 NAME = "gan"
@@ -130,18 +131,11 @@ def run(config: Config = Config()) -> Result:
     """Let two networks play, count what the generators cover, and show it."""
     recipe = recipe_for(config)
     config = dataclasses.replace(config, **recipe._asdict())  # what a run was played with stays with it
-    subject = subject_of(config, recipe)
-    play = playing(subject.forger, subject.sample, recipe, rules_of(config))
-    require_mesh(config, "--seeds", config.seeds)
-    seeds = range(config.seed, config.seed + config.seeds)
-    keys, labels = jnp.stack([jax.random.key(seed) for seed in seeds]), [f"seed {seed}" for seed in seeds]
+    subject, labels = read(config), seed_labels(config)
+    require_mesh(config, *(("--seeds", config.seeds) if seeds_divide(config) else ("--batch-size", recipe.batch_size)))
     with start(NAME, config, subject.fingerprint) as work:
-        states, data = begin(work, "play", jax.vmap(play.initial), keys), subject.data
-        if work.mesh is not None:
-            states, data = sharding.place_batch(work.mesh, states), sharding.replicate(work.mesh, data)
-        ends = train(work, "play", play.step, states, *data, num_steps=recipe.steps,
-                     chunk_steps=max(1, recipe.steps // 100), labels=labels,
-                     runs=subject.runs if work.mesh is None else "vmap").state
+        [play] = stages(config, subject, work.mesh)
+        ends = train(work, play).state
         forger = subject.forger.with_params(ends.state.average)
         verdict = subject.judge(work, forger)
         reached = {**verdict.metrics, "diverged": report.diverged(ends)}
@@ -159,6 +153,16 @@ def run(config: Config = Config()) -> Result:
         )
 
 
+def stages(config: Config, subject: Subject, mesh: Mesh | None) -> tuple[Stage, ...]:
+    """How pairs learn: as the rules say."""
+    recipe, divided = recipe_for(config), seeds_divide(config)
+    sample = subject.sample if mesh is None or divided else sharding.constrain_batch(mesh, subject.sample)
+    play = playing(subject.forger, sample, recipe, rules_of(config))
+    return (Stage("play", jax.vmap(play.initial), (seed_keys(config),), play.step, subject.data,
+                  num_steps=recipe.steps, chunk_steps=max(1, recipe.steps // 100), labels=seed_labels(config),
+                  runs=subject.runs, state_rules=EACH_RUN if divided else ()),)
+
+
 def revive(config: Config, learned: dict[str, Any]) -> Forger:
     """The generators and discriminators of a finished run, from what they learned."""
     num_classes, max_pixel, *shape = np.asarray(learned["of_data"]).tolist()
@@ -168,8 +172,9 @@ def revive(config: Config, learned: dict[str, Any]) -> Forger:
     return forger.with_params(gan.Players(**learned["params"]))
 
 
-def subject_of(config: Config, recipe: Recipe) -> Subject:
+def read(config: Config) -> Subject:
     """What the flags ask to be forged."""
+    recipe = recipe_for(config)
     if config.dataset in MIXTURES:
         return points(config.dataset, recipe)
     images = config.dataset.removeprefix(PREFIX)

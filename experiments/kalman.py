@@ -12,13 +12,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from experiments.runner import metrics
 from experiments.runner.config import RunConfig, require
 from experiments.runner.finish import finish
 from experiments.runner.loop import begin, train
 from experiments.runner.result import Result
-from experiments.runner.run import start
+from experiments.runner.run import require_mesh, seed_keys, seed_labels, start
+from experiments.runner.stage import EACH_RUN, Stage
 from experiments.runner.summary import Reference
 from experiments.tracking import figures, problem, report
 from experiments.tracking.tracker import Tracker, filter_and_smooth
@@ -69,21 +71,11 @@ REFERENCE = {
 
 def run(config: Config = Config()) -> Result:
     """Read a recording, learn its noise, filter and smooth it, and judge the filter's claims."""
-    task = problem.read(config.dataset, config.data_dir, config.learn_start)
-    batch = Tracks(jax.tree.map(lambda leaf: leaf[None], task.track), jnp.ones(1))
-    optimizer = optax.chain(
-        optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps)),
-        optax.stateless(lambda updates, _: jax.tree.map(jnp.multiply, updates, task.stride)))
-
-    def loss(params, batch):
-        return negative_log_likelihood(params, batch, model=task.model, num_iterations=config.update_iterations)
-
+    task = read(config)
+    require_mesh(config, "--seeds", config.seeds)
     with start(NAME, config, problem.fingerprint(task)) as work:
-        seeds = range(config.seed, config.seed + config.seeds)
-        states = begin(work, "learn", lambda: jax.vmap(
-            lambda params: init_state(params, optimizer, jax.random.key(0)))(problem.guesses(task, seeds)))
-        params = train(work, "learn", step_of(loss, optimizer, lambda key, batch: batch), states, batch,
-                       num_steps=config.steps, chunk_steps=10, labels=[f"seed {seed}" for seed in seeds]).state.params
+        [learn] = stages(config, task, work.mesh)
+        params = train(work, learn).state.params
         estimate = partial(filter_and_smooth, task.model, update_iterations=config.update_iterations,
                            smoother_iterations=config.smoother_iterations)
         filtered, smoothed = begin(work, "filter and smooth", lambda params, track: jax.vmap(
@@ -102,9 +94,31 @@ def run(config: Config = Config()) -> Result:
         )
 
 
+def read(config: Config) -> problem.Problem:
+    """The recording that the flags name, and its model."""
+    return problem.read(config.dataset, config.data_dir, config.learn_start)
+
+
+def stages(config: Config, task: problem.Problem, mesh: Mesh | None) -> tuple[Stage, ...]:
+    """How seeds learn: Adam on the likelihood of the whole recording, each from a guess of its own."""
+    optimizer = optax.chain(
+        optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps)),
+        optax.stateless(lambda updates, _: jax.tree.map(jnp.multiply, updates, task.stride)))
+
+    def loss(params, batch):
+        return negative_log_likelihood(params, batch, model=task.model, num_iterations=config.update_iterations)
+
+    def initial(keys):
+        return jax.vmap(lambda key: init_state(problem.guess(task, key), optimizer, jax.random.key(0)))(keys)
+
+    batch = Tracks(jax.tree.map(lambda leaf: leaf[None], task.track), jnp.ones(1))
+    return (Stage("learn", initial, (seed_keys(config),), step_of(loss, optimizer, lambda key, batch: batch), (batch,),
+                  num_steps=config.steps, chunk_steps=10, labels=seed_labels(config), state_rules=EACH_RUN),)
+
+
 def revive(config: Config, learned: dict[str, Any]) -> Tracker:
     """The tracker of a finished run, from what it learned."""
-    return tracker(config, problem.read(config.dataset, config.data_dir, config.learn_start), learned["params"])
+    return tracker(config, read(config), learned["params"])
 
 
 def tracker(config: Config, task: problem.Problem, params: dict[str, Any]) -> Tracker:

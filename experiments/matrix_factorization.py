@@ -7,23 +7,27 @@ what, ranked over all items, by alternating least squares. rank D: the posterior
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from experiments.data import Fold, embedded_ratings, k_folds, movielens, read_table
-from experiments.recommender import methods, problem, report
-from experiments.recommender.features import sample_features
+from experiments.recommender import methods, problem, ranking, report
+from experiments.recommender.features import features_stage
 from experiments.recommender.recommender import Recommender
-from experiments.recommender.svdpp import fit_svdpp
+from experiments.recommender.svdpp import svdpp_stage
 from experiments.runner.config import RunConfig, require
 from experiments.runner.errors import UserError
 from experiments.runner.finish import finish
+from experiments.runner.loop import train
 from experiments.runner.result import Result
-from experiments.runner.run import start
+from experiments.runner.run import num_devices, require_mesh, start
+from experiments.runner.stage import Stage
 from experiments.runner.summary import Reference
-from sandbox.matrix_factorization import predict
+from sandbox.matrix_factorization import predict, svdpp
+from sandbox.matrix_factorization.model import Ratings
 
 NAME = "matrix_factorization"
 
@@ -106,30 +110,19 @@ REFERENCE = {
 
 def run(config: Config = Config()) -> Result:
     """Read the folds, learn in each way, measure, draw, and hand over a recommender."""
-    folds = read(config)
-    data = problem.fingerprint(folds)
-    folds = folds * config.seeds  # a run for each seed and fold
-    ratings = problem.stack(folds)
-    chosen = problem.positives(folds, problem.middle(ratings.table.scale) if config.liked is None else config.liked)
-    with start(NAME, config, data) as work:
+    task = read(config)
+    folds, ratings = task.folds, task.ratings
+    with start(NAME, config, task.fingerprint) as work:
         report.say_unseen(folds)
-        chains = methods.sample_posterior(work, "bayesian", ratings, rank=config.rank, sweeps=config.sweeps,
-                                          burn_in=config.burn_in)
-        points = fit_svdpp(work, ratings, rank=config.point_rank, epochs=config.point_epochs,
-                           num_batches=config.point_batches, l2=config.point_l2, bias_l2=config.point_bias_l2,
-                           implicit_l2=config.point_implicit_l2)
-        tastes, ranked = methods.fit_implicit(
-            work, chosen, num_users=ratings.num_users, num_items=ratings.num_items, rank=config.implicit_rank,
-            sweeps=config.implicit_sweeps, unobserved_weight=config.unobserved_weight, l2=config.implicit_l2,
-            power=config.implicit_power)
+        ends = {stage.name: train(work, stage).state for stage in stages(config, task, work.mesh)}
+        chains, tastes = ends["bayesian"], ends["implicit"]
+        points = jax.jit(jax.vmap(svdpp.implied_params))(ends["point"].params, ratings.train.ratings)
         predicted = {"test_rmse": chains.predictive.mean,
                      "test_rmse_point": jax.jit(jax.vmap(predict))(points, ratings.test.user, ratings.test.item)}
         if config.features_sweeps:
-            predicted["test_rmse_features"] = sample_features(
-                work, folds, ratings, rank=config.features_rank, sweeps=config.features_sweeps,
-                burn_in=config.burn_in, set_size=config.set_size).predictive.mean
-        by_rank = methods.compare_ranks(work, problem.stack(folds[:1]), chains, config.ranks, rank=config.rank,
-                                        sweeps=config.sweeps, burn_in=config.burn_in)
+            predicted["test_rmse_features"] = ends["features"].predictive.mean
+        ranked = [ranking.evaluate(problem.one_run(tastes, k), *pair) for k, pair in enumerate(task.chosen)]
+        by_rank = methods.by_rank(ratings, config.rank, chains, {rank: ends[f"rank {rank}"] for rank in others(config)})
         chain = problem.one_run(chains, 0)
         recommender = Recommender(chain.kept, tastes.item_factors[0], ratings.table)
         return finish(
@@ -138,7 +131,7 @@ def run(config: Config = Config()) -> Result:
             reference=REFERENCE if config.dataset == "movielens-100k" else {},
             drawn=report.draw(work, ratings, chain, recommender, by_rank, folds[0].noise_rmse),
             learned={"kept": chain.kept, "item_factors": recommender.item_factors,
-                     "data": np.frombuffer(bytes.fromhex(data), np.uint8)},
+                     "data": np.frombuffer(bytes.fromhex(task.fingerprint), np.uint8)},
             model=recommender,
             sample=report.speak(recommender),
         )
@@ -146,13 +139,58 @@ def run(config: Config = Config()) -> Result:
 
 def revive(config: Config, learned: dict[str, Any]) -> Recommender:
     """The recommender of a finished run, from what it learned."""
-    folds = read(config)
+    folds = read_folds(config)
     if bytes(np.asarray(learned["data"])).hex() != problem.fingerprint(folds):
         raise UserError(f"--dataset {config.dataset}: the data have changed since this run learned from them")
     return Recommender.of(learned, folds[0].train)
 
 
-def read(config: Config) -> list[Fold]:
+class Task(NamedTuple):
+    """folds: one for each run. ratings: all of them. chosen: what was liked, (training, test) of each run.
+    fingerprint: of the data."""
+
+    folds: list[Fold]
+    ratings: problem.Problem
+    chosen: list[tuple[Ratings, Ratings]]
+    fingerprint: str
+
+
+def read(config: Config) -> Task:
+    """The data set that the flags name: a run for each seed and fold."""
+    folds = read_folds(config)
+    require_mesh(config, "--mesh", 0)
+    data, folds = problem.fingerprint(folds), folds * config.seeds
+    ratings = problem.stack(folds, parts=num_devices(config))
+    liked = problem.middle(ratings.table.scale) if config.liked is None else config.liked
+    return Task(folds, ratings, problem.positives(folds, liked), data)
+
+
+def stages(config: Config, task: Task, mesh: Mesh | None) -> tuple[Stage, ...]:
+    """The ways to learn, one after another."""
+    runs = methods.Runs(config.seed, config.seeds, len(task.folds), mesh)
+    sampled = {"sweeps": config.sweeps, "burn_in": config.burn_in}
+    stages = [
+        methods.posterior_stage("bayesian", runs, task.ratings, rank=config.rank, **sampled),
+        svdpp_stage(runs, task.ratings, rank=config.point_rank, epochs=config.point_epochs,
+                    num_batches=config.point_batches, l2=config.point_l2, bias_l2=config.point_bias_l2,
+                    implicit_l2=config.point_implicit_l2),
+        methods.implicit_stage(runs, task.ratings, task.chosen, rank=config.implicit_rank,
+                               sweeps=config.implicit_sweeps, unobserved_weight=config.unobserved_weight,
+                               l2=config.implicit_l2, power=config.implicit_power)]
+    if config.features_sweeps:
+        stages.append(features_stage(runs, task.folds, task.ratings, rank=config.features_rank,
+                                     sweeps=config.features_sweeps, burn_in=config.burn_in, set_size=config.set_size))
+    first = problem.stack(task.folds[:1], parts=num_devices(config)) if others(config) else task.ratings
+    return (*stages, *(methods.posterior_stage(f"rank {rank}", runs._replace(num_seeds=1, num=1), first, rank=rank,
+                                               **sampled) for rank in others(config)))
+
+
+def others(config: Config) -> list[int]:
+    """Ranks to be compared with the one of the first stage."""
+    return sorted({*config.ranks} - {config.rank})
+
+
+def read_folds(config: Config) -> list[Fold]:
     """The folds of the data set that the config names."""
     if config.dataset == "embedded":
         folds = embedded_ratings.folds()

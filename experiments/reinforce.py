@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 
 import experiments
 from experiments.acting import figures, in_gymnasium, report, variance
@@ -26,12 +26,11 @@ from experiments.runner.errors import UserError
 from experiments.runner.finish import finish
 from experiments.runner.loop import begin, heed_signals, spending, train
 from experiments.runner.result import Result
-from experiments.runner.run import Run, require_mesh, start
-from sandbox import sharding
+from experiments.runner.run import Run, judging_keys, require_mesh, seed_keys, seed_labels, seeds_divide, start
+from experiments.runner.stage import EACH_RUN, Stage
 
 NAME = "reinforce"
 GYMNASIUM = "gymnasium:"
-JUDGED = 2**31  # folded into a seed's key: of the episodes that its agent is judged by
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,31 +135,21 @@ def run(config: Config = Config()) -> Result:
     if config.env.startswith(GYMNASIUM):
         return act_in_gymnasium(config)
     environment, recipe = environment_of(config.env), recipe_for(config)
-    require_mesh(config, "--seeds", config.seeds)
+    require_mesh(config, *(("--seeds", config.seeds) if seeds_divide(config) else
+                           ("--environments", recipe.environments)))
     if config.evaluate_in_gym:
         in_gymnasium.require_matching(environment.name, environment)
-    agent = agent_for(environment, config.widths, recipe.reward_scale)
-    learning = learned_baseline(agent, recipe, normalise=config.normalise, clip=config.clip,
-                                entropy_weight=config.entropy_weight)
-    early = learning.num_steps // 10
-    plain = Plain(config.plain_steps, config.plain_batches, config.plain_episodes, config.plain_learning_rate,
-                  config.plain_baseline, config.plain_discount)
-    seeds = range(config.seed, config.seed + config.seeds)
-    keys, labels = jnp.stack([jax.random.key(seed) for seed in seeds]), [f"seed {seed}" for seed in seeds]
+    agent = read(config)
     with start(NAME, config) as work:
-        states = placed(work, begin(work, "solve", jax.vmap(lambda key: at_first(learning.initial(key))), keys))
-        solved = train(work, "solve", watched(learning.step, at=early), states, num_steps=learning.num_steps,
-                       chunk_steps=max(1, learning.num_steps // 100), labels=labels).state
+        solve, *plain = stages(config, agent, work.mesh)
+        solved = train(work, solve).state
         agent = agent.with_params(solved.learner.params)
         judge = partial(begin, work, "judge", partial(agent.judge, episodes=config.episodes))
-        to_judge = jax.vmap(lambda key: jax.random.fold_in(key, JUDGED))(keys)
+        to_judge = judging_keys(work)
         curves = {"solve": report.curves(metrics.read(work.directory, "solve"), recipe.batch_steps)}
         returns = {"solve": np.asarray(judge(agent.params.policy, to_judge))}
-        if config.plain_steps:
-            proper = reinforce_proper(agent, plain, entropy_weight=config.entropy_weight)
-            states = placed(work, begin(work, "plain", jax.vmap(proper.initial), keys))
-            params = train(work, "plain", proper.step, states, num_steps=proper.num_steps, chunk_steps=1,
-                           labels=labels).state.params
+        for proper in plain:
+            params = train(work, proper).state.params
             curves["plain"] = report.curves(metrics.read(work.directory, "plain"))
             returns["plain"] = np.asarray(judge(params, to_judge))
         if config.evaluate_in_gym:
@@ -172,12 +161,12 @@ def run(config: Config = Config()) -> Result:
             metrics=report.metrics(environment, returns, curves),
             reference=report.reference(environment.name),
             drawn={"learning": figures.learning(curves, environment),
-                   "variance": figures.variance(noise, early * recipe.batch_steps),
+                   "variance": figures.variance(noise, solve.num_steps // 10 * recipe.batch_steps),
                    **figures.phase_plane(agent), "episode": figures.filmstrip(agent)},
             learned=agent.learned(),
             model=agent,
             sample=f"{config.seeds} agents of {agent.num_parameters:,} parameters, "
-                   f"{learning.num_steps * recipe.batch_steps:,} steps of {environment.name} each, judged on "
+                   f"{solve.num_steps * recipe.batch_steps:,} steps of {environment.name} each, judged on "
                    f"{config.episodes} episodes of their likeliest actions.\n{report.of_variance(noise)}\n",
         )
 
@@ -217,6 +206,24 @@ def revive(config: Config, learned: dict[str, Any]) -> Agent:
     return revived(learned)
 
 
-def placed(work: Run, states: Any) -> Any:
-    """Agents divided over the mesh, if there is one."""
-    return states if work.mesh is None else sharding.place_batch(work.mesh, states)
+def read(config: Config) -> Agent:
+    """An agent for the environment that the flags name, which has not learned yet."""
+    return agent_for(environment_of(config.env), config.widths, recipe_for(config).reward_scale)
+
+
+def stages(config: Config, agent: Agent, mesh: Mesh | None) -> tuple[Stage, ...]:
+    """How agents learn: with a baseline that learns beside, and, where it is asked for, by REINFORCE proper."""
+    common = {"given": (seed_keys(config),), "data": (), "labels": seed_labels(config)}
+    divided = EACH_RUN if seeds_divide(config) else ((r"\.under_way", PartitionSpec(None, "data")),)
+    learning = learned_baseline(agent, recipe_for(config), normalise=config.normalise, clip=config.clip,
+                                entropy_weight=config.entropy_weight)
+    solve = Stage("solve", jax.vmap(lambda key: at_first(learning.initial(key))),
+                  step=watched(learning.step, at=learning.num_steps // 10), num_steps=learning.num_steps,
+                  chunk_steps=max(1, learning.num_steps // 100), state_rules=divided, **common)
+    if not config.plain_steps:
+        return (solve,)
+    plain = Plain(config.plain_steps, config.plain_batches, config.plain_episodes, config.plain_learning_rate,
+                  config.plain_baseline, config.plain_discount)
+    proper = reinforce_proper(agent, plain, entropy_weight=config.entropy_weight)
+    return solve, Stage("plain", jax.vmap(proper.initial), step=proper.step, num_steps=proper.num_steps, chunk_steps=1,
+                        state_rules=divided, **common)

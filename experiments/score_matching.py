@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from experiments.data import image_sets
 from experiments.diffusing import report
@@ -20,16 +20,17 @@ from experiments.diffusing.learning import learning
 from experiments.diffusing.objectives import OBJECTIVES, WEIGHTINGS, objective
 from experiments.diffusing.pictures import picture_diffuser, pictures
 from experiments.diffusing.points import PLANES, point_diffuser, points
-from experiments.diffusing.recipes import Recipe, recipe_for, recipe_of
+from experiments.diffusing.recipes import recipe_for, recipe_of
 from experiments.diffusing.sampling import SAMPLERS
 from experiments.diffusing.subject import Subject
 from experiments.runner import metrics
 from experiments.runner.config import RunConfig, require
 from experiments.runner.finish import finish
-from experiments.runner.loop import begin, train
+from experiments.runner.loop import train
 from experiments.runner.result import Result
-from experiments.runner.run import require_mesh, start
-from sandbox import score_matching, sharding
+from experiments.runner.run import require_mesh, seed_keys, seed_labels, seeds_divide, start
+from experiments.runner.stage import EACH_RUN, Stage
+from sandbox import score_matching
 
 NAME, USUAL = "score_matching", ("denoising",)
 
@@ -119,25 +120,11 @@ PRESETS = {
 def run(config: Config = Config()) -> Result:
     """Learn a score by each objective, measure its density, sample from it, and show it."""
     config = settled(config)
-    recipe = recipe_for(config, config.dataset in PLANES)
-    subject = subject_of(config, recipe)
-    require_mesh(config, "--seeds", config.seeds)
-    seeds = range(config.seed, config.seed + config.seeds)
-    keys, labels = jnp.stack([jax.random.key(seed) for seed in seeds]), [f"seed {seed}" for seed in seeds]
+    subject, labels = read(config), seed_labels(config)
+    require_mesh(config, *(("--seeds", config.seeds) if seeds_divide(config) else ("--batch-size", config.batch_size)))
     with start(NAME, config, subject.fingerprint) as work:
-        diffusers = {}
-        for name in config.objectives or ():
-            goal = objective(name, process=config.process, weighting=config.weighting, recipe=recipe,
-                             sigma_data=subject.diffuser.sigma_data)
-            how = learning(goal, recipe, init=subject.diffuser.init, score_fn=subject.diffuser.score_fn,
-                           draw_rows=subject.draw_rows)
-            states, data = begin(work, name, jax.vmap(how.initial), keys), subject.data
-            if work.mesh is not None:
-                states, data = sharding.place_batch(work.mesh, states), sharding.replicate(work.mesh, data)
-            ends = train(work, name, how.step, states, *data, num_steps=recipe.steps,
-                         chunk_steps=max(1, recipe.steps // 50), labels=labels,
-                         runs=subject.runs if work.mesh is None else "vmap").state
-            diffusers[name] = subject.diffuser.with_params(ends.average)
+        diffusers = {stage.name: subject.diffuser.with_params(train(work, stage).state.average)
+                     for stage in stages(config, subject, work.mesh)}
         verdict = subject.judge(work, diffusers)
         first = next(iter(diffusers.values()))
         return finish(
@@ -151,6 +138,23 @@ def run(config: Config = Config()) -> Result:
             model=first,
             sample="\n".join([verdict.text, *report.of_seeds(verdict.metrics, labels), ""]),
         )
+
+
+def stages(config: Config, subject: Subject, mesh: Mesh | None) -> tuple[Stage, ...]:
+    """How scores learn: each objective in its turn."""
+    config, divided = settled(config), seeds_divide(config)
+    recipe = recipe_for(config, config.dataset in PLANES)
+
+    def by(name: str) -> Stage:
+        goal = objective(name, process=config.process, weighting=config.weighting, recipe=recipe,
+                         sigma_data=subject.diffuser.sigma_data)
+        how = learning(goal, recipe, init=subject.diffuser.init, score_fn=subject.diffuser.score_fn,
+                       draw_rows=subject.draw_rows, mesh=None if divided else mesh)
+        return Stage(name, jax.vmap(how.initial), (seed_keys(config),), how.step, subject.data, num_steps=recipe.steps,
+                     chunk_steps=max(1, recipe.steps // 50), labels=seed_labels(config), runs=subject.runs,
+                     state_rules=EACH_RUN if divided else ())
+
+    return tuple(by(name) for name in config.objectives or ())
 
 
 def revive(config: Config, learned: dict[str, Any]) -> Diffuser:
@@ -187,8 +191,9 @@ def settled(config: Config) -> Config:
         compare=config.compare or (tuple(SAMPLERS) if of_points and full else ()))
 
 
-def subject_of(config: Config, recipe: Recipe) -> Subject:
+def read(config: Config) -> Subject:
     """What the flags ask to be learned."""
+    recipe = recipe_for(config, config.dataset in PLANES)
     if config.dataset in PLANES:
         return points(config.dataset, recipe, config.compare or ())
     require(config.dataset in ("digits", *image_sets.PUBLIC) or Path(config.dataset).exists(), "--dataset",

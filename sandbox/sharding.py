@@ -8,9 +8,11 @@ from typing import Any
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-__all__ = ["constrain_batch", "make_mesh", "place", "place_batch", "replicate", "sharding_by_rules"]
+__all__ = ["constrain_batch", "longest_axes", "make_mesh", "place", "place_batch", "replicate", "sharding_by_rules",
+           "where_it_fits"]
 
-Rules = Sequence[tuple[str, PartitionSpec]]
+Chooser = Callable[[Mesh, tuple[int, ...]], PartitionSpec]
+Rules = Sequence[tuple[str, PartitionSpec | Chooser]]
 
 
 def make_mesh(axes: Mapping[str, int], devices: Sequence[Any] | None = None) -> Mesh:
@@ -90,7 +92,8 @@ def sharding_by_rules(mesh: Mesh, tree: Any, rules: Rules) -> Any:
       mesh: see make_mesh.
       tree: pytree of arrays (or of ShapeDtypeStructs).
       rules: (regular expression, PartitionSpec) pairs, tried in order against paths as
-        jax.tree_util.keystr writes them (".params.user_factors"); no rule: a copy on every device.
+        jax.tree_util.keystr writes them (".params.user_factors"); no rule: a copy on every device. In the place of
+        a PartitionSpec may stand a function of mesh and shape that chooses one; see longest_axes.
     Returns:
       Pytree of NamedSharding.
     Raises:
@@ -104,10 +107,56 @@ def sharding_by_rules(mesh: Mesh, tree: Any, rules: Rules) -> Any:
     def decide(path, leaf):
         name = jax.tree_util.keystr(path)
         spec = next((spec for pattern, spec in rules if re.search(pattern, name)), PartitionSpec())
+        spec = spec if isinstance(spec, PartitionSpec) else spec(mesh, leaf.shape)
         _check_fits(mesh, name, leaf.shape, spec)
         return NamedSharding(mesh, spec)
 
     return jax.tree_util.tree_map_with_path(decide, tree)
+
+
+def longest_axes(*names: str, skip: int = 0, least: int = 2**12) -> Chooser:
+    """A rule that fits any array: fully sharded, whatever it is.
+
+    Each mesh axis in its turn divides the longest axis of the array that it fits and that none before it has taken;
+    the last of two that are equally long. What is small is copied.
+
+    Args:
+      names: of mesh axes. skip: so many leading axes of the array stay whole. least: numbers in an array that is
+        worth dividing.
+    Returns:
+      (mesh, shape) -> PartitionSpec, for sharding_by_rules.
+
+    >>> mesh = make_mesh({"data": 1}, jax.devices()[:1])
+    >>> longest_axes("data")(mesh, (64, 128)), longest_axes("data")(mesh, (8,))
+    (PartitionSpec(None, 'data'), PartitionSpec())
+    """
+    def choose(mesh: Mesh, shape: tuple[int, ...]) -> PartitionSpec:
+        taken: list[str | None] = [None] * len(shape)
+        if math.prod(shape[skip:]) >= least:
+            for name in names:
+                fitting = [axis for axis in range(skip, len(shape))
+                           if taken[axis] is None and shape[axis] % mesh.shape[name] == 0]
+                if fitting:
+                    taken[max(fitting, key=lambda axis: (shape[axis], axis))] = name
+        while taken and taken[-1] is None:
+            taken.pop()
+        return PartitionSpec(*taken)
+
+    return choose
+
+
+def where_it_fits(*spec: str | None) -> Chooser:
+    """A rule like PartitionSpec(*spec), less the axes that a mesh lacks or that do not divide.
+
+    >>> mesh = make_mesh({"data": 1}, jax.devices()[:1])
+    >>> where_it_fits("data", "model")(mesh, (4, 4))
+    PartitionSpec('data', None)
+    """
+    def choose(mesh: Mesh, shape: tuple[int, ...]) -> PartitionSpec:
+        return PartitionSpec(*(name if name in mesh.shape and size % mesh.shape[name] == 0 else None
+                               for size, name in zip(shape, spec, strict=False)))
+
+    return choose
 
 
 def place(mesh: Mesh, tree: Any, rules: Rules) -> Any:

@@ -10,7 +10,7 @@ from experiments.benchmarks.side import serve, timed
 from experiments.forging.playing import playing
 from experiments.forging.points import MIXTURES
 from experiments.forging.recipes import recipe_for
-from experiments.gan import rules_of, subject_of
+from experiments.gan import read, rules_of
 from sandbox import gan, sharding
 from sandbox.gan import Pairs, Players
 from sandbox.training import Chunk, chunk_of
@@ -23,7 +23,7 @@ def reference(file, *, flags, rows, target):
     batch, the losses of both players, and their gradients; and what batches are drawn from. Returns what to build."""
     config = configure("gan", "full", **flags)
     recipe = recipe_for(config)
-    subject = subject_of(config, recipe)
+    subject = read(config)
     forger, rng = subject.forger, np.random.default_rng(0)
     shapes = jax.eval_shape(forger.init, jax.random.key(0))
     with jax.enable_x64(True):
@@ -57,7 +57,7 @@ def learn(file, *, flags, pairs, devices, chunk_steps, chunks):
     devices = min(devices, len(jax.devices()))
     config = configure("gan", "full", **flags)
     recipe = recipe_for(config)
-    subject = subject_of(config, recipe)
+    subject = read(config)
     play = playing(subject.forger, subject.sample, recipe, rules_of(config))
     mesh = sharding.make_mesh({"data": devices}, jax.devices()[:devices])
     states = jax.jit(jax.vmap(play.initial))(jax.random.split(jax.random.key(0), pairs))

@@ -13,7 +13,7 @@ from experiments.diffusing.objectives import objective
 from experiments.diffusing.points import PLANES
 from experiments.diffusing.recipes import recipe_for
 from experiments.diffusing.sampling import SAMPLERS
-from experiments.score_matching import subject_of
+from experiments.score_matching import read
 from sandbox import score_matching, sharding
 from sandbox.score_matching import Noised
 from sandbox.training import Chunk, chunk_of
@@ -114,7 +114,7 @@ def _subject(flags):
     """Config, recipe and subject, as the experiment takes them."""
     config = configure("score_matching", "full", **flags)
     recipe = recipe_for(config, config.dataset in PLANES)
-    return config, recipe, subject_of(config, recipe)
+    return config, recipe, read(config)
 
 
 def _objective(config, recipe, diffuser):

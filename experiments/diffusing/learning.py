@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 import jax
 import optax
+from jax.sharding import Mesh
 
 from experiments.diffusing.objectives import Objective
 from experiments.diffusing.recipes import Recipe
 from sandbox.averaging import Averaged, averaged, with_average
 from sandbox.score_matching import draw_noised
+from sandbox.sharding import constrain_batch
 from sandbox.training import init_state, step_of
 
 WARMUP = 0.05  # share of the steps in which the rate rises
@@ -24,11 +26,12 @@ class Learning(NamedTuple):
 
 
 def learning(objective: Objective, recipe: Recipe, *, init: Callable[[jax.Array], Any], score_fn: Callable[..., Any],
-             draw_rows: Callable[..., tuple[jax.Array, tuple]]) -> Learning:
+             draw_rows: Callable[..., tuple[jax.Array, tuple]], mesh: Mesh | None = None) -> Learning:
     """Adam under a cosine of its rate, on data noised anew at every step, its weights averaged.
 
     Args:
       init: (key) -> params. score_fn: of the level. draw_rows: (key, *data) -> rows of data and their conditions.
+      mesh: that divides a step's batch.
     """
     rising = max(1, round(WARMUP * recipe.steps))
     rate = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, rising, max(recipe.steps, rising + 1),
@@ -41,6 +44,7 @@ def learning(objective: Objective, recipe: Recipe, *, init: Callable[[jax.Array]
         return draw_noised(of_noise, x, objective.draw_times(of_times, recipe.batch_size),
                            num_projections=objective.num_projections, conditions=conditions)
 
+    sample = sample if mesh is None else constrain_batch(mesh, sample)
     step = averaged(step_of(partial(objective.loss, score_fn=score_fn), optimizer, sample),
                     decay=1 - 1 / max(1.0, recipe.average * recipe.steps))
 

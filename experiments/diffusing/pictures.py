@@ -20,7 +20,6 @@ from experiments.runner.loop import begin, spending
 from experiments.runner.run import JUDGING, Run, judging_keys
 from experiments.runner.summary import Reference
 from experiments.vision import likeness, made_figures
-from experiments.vision.learning import seeds_of_images
 from experiments.vision.problem import Part
 from sandbox import convolution, score_matching
 
@@ -46,7 +45,7 @@ def pictures(name: str, data_dir: Any, recipe: Recipe, hold_out: float) -> Subje
     diffuser = picture_diffuser(recipe, data.train_images.shape[1:], len(data.class_names), data.max_pixel,
                                 float(np.sqrt(variance)), float(pixels.mean() + 0.5))
     return Subject(diffuser, (train,), partial(draw_rows, diffuser=diffuser, recipe=recipe),
-                   partial(judge, data=data, held_out=bool(hold_out)), images.fingerprint(data), seeds_of_images())
+                   partial(judge, data=data, held_out=bool(hold_out)), images.fingerprint(data), "map-on-cpu")
 
 
 def picture_diffuser(recipe: Recipe, shape: tuple[int, ...], num_classes: int, max_pixel: int, sigma_data: float,

@@ -24,11 +24,11 @@ class Verdict(NamedTuple):
 class Subject(NamedTuple):
     """diffuser: that has not learned yet. data: that a step draws from. draw_rows: (key, *data) -> rows and their
     conditions. judge: (run, diffusers of K seeds by objective) -> Verdict. fingerprint: of the data. runs: how seeds
-    learn together, see `train`."""
+    learn together, see `Stage`."""
 
     diffuser: Diffuser
     data: tuple[Any, ...]
     draw_rows: Callable[..., tuple[jax.Array, tuple]]
     judge: Callable[[Run, Mapping[str, Diffuser]], Verdict]
     fingerprint: str = ""
-    runs: Literal["vmap", "map"] = "vmap"
+    runs: Literal["vmap", "map-on-cpu"] = "vmap"

@@ -16,7 +16,6 @@ from experiments.runner.config import require
 from experiments.runner.loop import begin
 from experiments.runner.run import Run, judging_keys
 from experiments.vision import likeness, made_figures
-from experiments.vision.learning import seeds_of_images
 from experiments.vision.problem import Part
 from sandbox import convolution, gan
 from sandbox.gan import Pairs, Players
@@ -31,7 +30,7 @@ def pictures(name: str, data_dir: Any, recipe: Recipe) -> Subject:
     train = Part(jnp.asarray(data.train_images), jnp.asarray(data.train_labels))
     forger = picture_forger(recipe, data.train_images.shape[1:], len(data.class_names), data.max_pixel)
     sample = partial(draw_pairs, forger=forger, batch_size=recipe.batch_size)
-    return Subject(forger, (train,), sample, partial(judge, data=data), fingerprint(data), seeds_of_images())
+    return Subject(forger, (train,), sample, partial(judge, data=data), fingerprint(data), "map-on-cpu")
 
 
 def picture_forger(recipe: Recipe, shape: tuple[int, ...], num_classes: int, max_pixel: int) -> Forger:

@@ -18,7 +18,6 @@ from experiments.runner.errors import UserError
 from experiments.runner.loop import begin
 from experiments.runner.run import Run, judging_keys
 from experiments.vision import likeness
-from experiments.vision.learning import seeds_of_images
 from sandbox import gan
 from sandbox.gan import Pairs
 
@@ -36,7 +35,7 @@ def stacks(name: str, data_dir: Any, recipe: Recipe) -> Subject:
     forger = picture_forger(recipe, (*data.train_images.shape[1:-1], CHANNELS), 0, data.max_pixel)
     sample = partial(draw_pairs, forger=forger, batch_size=recipe.batch_size)
     return Subject(forger, (jnp.asarray(data.train_images[..., 0]),), sample, partial(judge, data=data),
-                   fingerprint(data), seeds_of_images())
+                   fingerprint(data), "map-on-cpu")
 
 
 def draw_pairs(key: jax.Array, images: jax.Array, *, forger: Forger, batch_size: int) -> Pairs:

@@ -21,7 +21,7 @@ class Verdict(NamedTuple):
 
 class Subject(NamedTuple):
     """forger: players that have not learned yet. data: arrays that a step draws from. sample: (key, *data) -> a batch.
-    judge: (run, forger of K seeds) -> Verdict. fingerprint: of the data. runs: how seeds learn together, see `train`.
+    judge: (run, forger of K seeds) -> Verdict. fingerprint: of the data. runs: how seeds learn together, see `Stage`.
     """
 
     forger: Forger
@@ -29,4 +29,4 @@ class Subject(NamedTuple):
     sample: Callable[..., Pairs]
     judge: Callable[[Run, Forger], Verdict]
     fingerprint: str = ""
-    runs: Literal["vmap", "map"] = "vmap"
+    runs: Literal["vmap", "map-on-cpu"] = "vmap"

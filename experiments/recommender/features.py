@@ -8,13 +8,12 @@ import numpy as np
 
 from experiments.data.ratings import Fold, RatingTable
 from experiments.recommender import methods, problem
+from experiments.recommender.methods import Runs
 from experiments.recommender.problem import Problem
-from experiments.runner.loop import begin, train
 from experiments.runner.progress import bar
-from experiments.runner.run import Run
+from experiments.runner.stage import Stage
 from sandbox.matrix_factorization import factorization_machine, fields
 from sandbox.matrix_factorization.conjugate import Hyperprior
-from sandbox.matrix_factorization.posterior import State
 from sandbox.matrix_factorization.set_features import set_basis
 
 DAY_SECONDS = 86_400
@@ -24,8 +23,8 @@ DAY_SCALE = 0.02  # prior scale of what one user thinks on one day: small beside
 _set_basis = jax.jit(set_basis, static_argnames=("num_rows", "num_columns", "size"))
 
 
-def sample_features(run: Run, folds: Sequence[Fold], ratings: Problem, *, rank: int, sweeps: int, burn_in: int,
-                    set_size: int) -> State:
+def features_stage(runs: Runs, folds: Sequence[Fold], ratings: Problem, *, rank: int, sweeps: int, burn_in: int,
+                   set_size: int) -> Stage:
     """A Gibbs chain of the factorization machine for each run.
 
     Args:
@@ -44,9 +43,9 @@ def sample_features(run: Run, folds: Sequence[Fold], ratings: Problem, *, rank: 
         return chain, {**values, "test_rmse": methods.averaged_rmse(chain.predictive, test, ratings.table.scale)}
 
     start = partial(factorization_machine.start, sizes=sizes, rank=rank, num_queries=ratings.test.user.shape[1])
-    chains = begin(run, "features", jax.vmap(lambda key, data: start(key, data)), methods.keys(run, ratings.test), data)
-    return train(run, "features", step, chains, data, queries, ratings.test, num_steps=sweeps, chunk_steps=20,
-                 labels=methods.labels(run, ratings.test), runs="map", data_axis=0).state
+    return Stage("features", jax.vmap(lambda key, data: start(key, data)), (runs.keys, data), step,
+                 (data, queries, ratings.test), num_steps=sweeps, chunk_steps=20, labels=runs.labels, runs="map",
+                 data_axis=0)
 
 
 def _arrays(folds: Sequence[Fold], ratings: Problem) -> tuple[list[fields.Data], list[np.ndarray], list[int]]:

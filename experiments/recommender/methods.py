@@ -1,22 +1,50 @@
-"""The ways to learn, each a step of its own handed to the one training loop; a run for each seed and fold."""
+"""The ways to learn, each a stage for the one training loop; a run for each seed and fold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 
-from experiments.recommender import problem, ranking
+from experiments.recommender import problem
 from experiments.recommender.problem import Problem
-from experiments.runner.loop import begin, train
-from experiments.runner.run import Run
+from experiments.runner.stage import Stage
 from sandbox.matrix_factorization import als, gibbs, init, metrics, serving
-from sandbox.matrix_factorization.model import Params, Ratings
+from sandbox.matrix_factorization.model import Ratings
 from sandbox.matrix_factorization.posterior import Predictive, State
 
 
-def sample_posterior(run: Run, stage: str, ratings: Problem, *, rank: int, sweeps: int, burn_in: int) -> State:
+class Runs(NamedTuple):
+    """seed, num_seeds: the first, and how many. num: of runs, for each seed as many as there are folds. mesh: of the
+    devices that they share."""
+
+    seed: int
+    num_seeds: int
+    num: int
+    mesh: Mesh | None = None
+
+    @property
+    def seeds_and_folds(self) -> list[tuple[int, int]]:
+        """Of each run."""
+        num_folds = max(self.num // self.num_seeds, 1)
+        return [(self.seed + k // num_folds, k % num_folds) for k in range(self.num)]
+
+    @property
+    def keys(self) -> jax.Array:
+        """A key for each run, from its seed and fold."""
+        seeds, folds = np.array(self.seeds_and_folds, np.uint32).T
+        return jax.jit(jax.vmap(lambda seed, fold: jax.random.fold_in(jax.random.key(seed), fold)))(seeds, folds)
+
+    @property
+    def labels(self) -> list[str]:
+        """A name for each run."""
+        return [f"seed {seed}, fold {fold + 1}" for seed, fold in self.seeds_and_folds]
+
+
+def posterior_stage(name: str, runs: Runs, ratings: Problem, *, rank: int, sweeps: int, burn_in: int) -> Stage:
     """A Gibbs chain for each run; the average of its predictions is what counts."""
     def step(chain, data, test):
         chain, values = gibbs.sweep(chain, data, problem.pairs(test), burn_in=burn_in)
@@ -24,15 +52,15 @@ def sample_posterior(run: Run, stage: str, ratings: Problem, *, rank: int, sweep
 
     start = partial(gibbs.start, num_users=ratings.num_users, num_items=ratings.num_items, rank=rank,
                     num_pairs=ratings.test.user.shape[1])
-    chains = begin(run, stage, jax.vmap(lambda key, data: start(key, data)), keys(run, ratings.test), ratings.train)
-    return train(run, stage, step, chains, ratings.train, ratings.test, num_steps=sweeps, chunk_steps=20,
-                 labels=labels(run, ratings.test), runs="map", data_axis=0).state
+    return Stage(name, jax.vmap(lambda key, data: start(key, data)), (runs.keys, ratings.train), step,
+                 (ratings.train, ratings.test), num_steps=sweeps, chunk_steps=20, labels=runs.labels, runs="map",
+                 data_axis=0, data_rules=((r"by_(user|item)", PartitionSpec(None, "data")),))
 
 
-def fit_implicit(run: Run, chosen: Sequence[tuple[Ratings, Ratings]], *, num_users: int, num_items: int, rank: int,
-                 sweeps: int, **penalties: float) -> tuple[Params, list[ranking.Ranking]]:
-    """Implicit alternating least squares on what was liked, (training, test) of each run, and how well it ranks."""
-    sizes = {"num_users": num_users, "num_items": num_items}
+def implicit_stage(runs: Runs, ratings: Problem, chosen: Sequence[tuple[Ratings, Ratings]], *, rank: int, sweeps: int,
+                   **penalties: float) -> Stage:
+    """Implicit alternating least squares for each run, on what was liked, (training, test)."""
+    sizes = {"num_users": ratings.num_users, "num_items": ratings.num_items}
     data = problem.pack(problem.pad([train for train, _ in chosen]), **sizes)
 
     def step(params, data):
@@ -40,22 +68,16 @@ def fit_implicit(run: Run, chosen: Sequence[tuple[Ratings, Ratings]], *, num_use
         moved = jnp.linalg.norm(new.item_factors - params.item_factors) / jnp.linalg.norm(new.item_factors)
         return new, {"moved": moved}
 
-    start = jax.vmap(partial(init, **sizes, rank=rank, scale=0.1 / rank**0.5))
-    params = begin(run, "implicit", start, keys(run, data.ratings))
-    params = train(run, "implicit", step, params, data, num_steps=sweeps, chunk_steps=sweeps,
-                   labels=labels(run, data.ratings), runs="map", data_axis=0).state
-    return params, [ranking.evaluate(problem.one_run(params, k), *pair) for k, pair in enumerate(chosen)]
+    return Stage("implicit", jax.vmap(partial(init, **sizes, rank=rank, scale=0.1 / rank**0.5)), (runs.keys,), step,
+                 (data,), num_steps=sweeps, chunk_steps=sweeps, labels=runs.labels, runs="map", data_axis=0)
 
 
-def compare_ranks(run: Run, one_fold: Problem, chains: State, ranks: Sequence[int], *, rank: int,
-                  **settings: int) -> dict[int, float]:
-    """Test RMSE of the first fold by rank, the one of the chains at hand among them."""
-    def error(other: int) -> float:
-        chain = problem.first(chains) if other == rank else sample_posterior(run, f"rank {other}", one_fold,
-                                                                             rank=other, **settings)
-        return float(rmse(one_fold, chain.predictive.mean)[0])
+def by_rank(ratings: Problem, rank: int, chains: State, others: Mapping[int, State]) -> dict[int, float]:
+    """Test RMSE of the first run by rank: of the chains at hand, and of others on its fold."""
+    def error(chain: State) -> float:
+        return float(rmse(problem.first(ratings), chain.predictive.mean)[0])
 
-    return {other: error(other) for other in sorted({*ranks, rank})}
+    return {rank: error(problem.first(chains)), **{other: error(chain) for other, chain in others.items()}}
 
 
 def rmse(ratings: Problem, prediction: jax.Array) -> np.ndarray:
@@ -73,20 +95,3 @@ def averaged_rmse(predictive: Predictive, test: Ratings, scale: tuple[float, flo
 def clipped_rmse(prediction: jax.Array, test: Ratings, scale: tuple[float, float]) -> jax.Array:
     """Test RMSE of predictions brought onto the rating scale."""
     return metrics.rmse(serving.clip(prediction, scale), test.rating, test.weight)
-
-
-def keys(run: Run, stacked: Ratings) -> jax.Array:
-    """A key for each run, from its seed and fold."""
-    seeds, folds = np.array(_seeds_and_folds(run, stacked), np.uint32).T
-    return jax.jit(jax.vmap(lambda seed, fold: jax.random.fold_in(jax.random.key(seed), fold)))(seeds, folds)
-
-
-def labels(run: Run, stacked: Ratings) -> list[str]:
-    """A name for each run."""
-    return [f"seed {seed}, fold {fold + 1}" for seed, fold in _seeds_and_folds(run, stacked)]
-
-
-def _seeds_and_folds(run, stacked):
-    num_runs = np.shape(stacked.user)[0]
-    num_folds = max(num_runs // run.config.seeds, 1)
-    return [(run.config.seed + k // num_folds, k % num_folds) for k in range(num_runs)]

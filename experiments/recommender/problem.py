@@ -27,12 +27,13 @@ class Problem(NamedTuple):
     num_items: int
 
 
-def stack(folds: Sequence[Fold]) -> Problem:
-    """All ratings of the folds, padded with weight 0 to one length."""
+def stack(folds: Sequence[Fold], *, parts: int = 1) -> Problem:
+    """All ratings of the folds, padded with weight 0 to one length, and grouped for so many devices."""
     table = folds[0].train
     sizes = {"num_users": len(table.user_ids), "num_items": len(table.item_ids)}
     train = pad([_ratings(fold.train) for fold in folds])
-    return Problem(pack(train, **sizes), pile(pad([_ratings(fold.test) for fold in folds])), table, **sizes)
+    test = pile(pad([_ratings(fold.test) for fold in folds]))
+    return Problem(pack(train, **sizes, parts=parts), test, table, **sizes)
 
 
 def fingerprint(folds: Sequence[Fold]) -> str:
@@ -67,10 +68,10 @@ def positives(folds: Sequence[Fold], at_least: float) -> list[tuple[Ratings, Rat
     return pairs
 
 
-def pack(ratings: Sequence[Ratings], *, num_users: int, num_items: int) -> als.Data:
+def pack(ratings: Sequence[Ratings], *, num_users: int, num_items: int, parts: int = 1) -> als.Data:
     """Ratings of K folds grouped by user and by item, stacked, in block shapes that all of them fit."""
     sizes = {"num_users": num_users, "num_items": num_items}
-    shapes = als.layouts(ratings, **sizes)
+    shapes = als.layouts(ratings, **sizes, multiple=parts)
     return pile([als.pack_ratings(one, **sizes, shapes=shapes) for one in ratings])
 
 

@@ -7,15 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 
 from experiments.recommender import methods, problem
+from experiments.recommender.methods import Runs
 from experiments.recommender.problem import Problem
-from experiments.runner.loop import begin, train
-from experiments.runner.run import Run
+from experiments.runner.stage import Stage
 from sandbox import sharding, training
 from sandbox.matrix_factorization import init, predict, svdpp
 from sandbox.matrix_factorization.losses import SvdppParams
-from sandbox.matrix_factorization.model import Params, Ratings
+from sandbox.matrix_factorization.model import Ratings
 
 CHUNK_EPOCHS = 5
 
@@ -27,20 +28,19 @@ class Given(NamedTuple):
     penalties: SvdppParams
 
 
-def fit_svdpp(run: Run, ratings: Problem, *, rank: int, epochs: int, num_batches: int,
-              learning_rate: float = 0.05, **penalties: float) -> Params:
-    """Adam for each run, its rate falling to 0 along a cosine; a step of the training loop is an epoch.
+def svdpp_stage(runs: Runs, ratings: Problem, *, rank: int, epochs: int, num_batches: int,
+                learning_rate: float = 0.05, **penalties: float) -> Stage:
+    """Adam for each run, its rate falling to 0 along a cosine; a step of the training loop is an epoch. What is learned
+    is a state of SvdppParams; see `svdpp.implied_params`.
 
     Args:
       rank: D. epochs: a multiple of CHUNK_EPOCHS compiles once.
       num_batches: in an epoch; every batch has the whole histories of its users.
       penalties: see `svdpp.penalties`.
-    Returns:
-      Params of the model that predicts as SVD++ does, with a leading axis of runs.
     """
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, epochs * num_batches))
     step = training.step_of(lambda params, batch: svdpp.map_error(params, batch.ratings, penalties=batch.penalties),
-                            optimizer, _sampler(run))
+                            optimizer, _sampler(runs.mesh))
 
     def epoch(state, data, known, test):
         state, values = jax.lax.scan(lambda inner, _: step(inner, data), state, length=num_batches)
@@ -55,21 +55,17 @@ def fit_svdpp(run: Run, ratings: Problem, *, rank: int, epochs: int, num_batches
         return training.init_state(params, optimizer, jax.random.fold_in(key, 1))
 
     known = ratings.train.ratings
-    state = begin(run, "point", jax.vmap(start), methods.keys(run, ratings.test), known)
-    if run.mesh is not None:
-        state = sharding.replicate(run.mesh, state)
-    state = train(run, "point", epoch, state, _batches(run, ratings, num_batches, penalties), known, ratings.test,
-                  num_steps=epochs, chunk_steps=CHUNK_EPOCHS, labels=methods.labels(run, ratings.test),
-                  runs="map", data_axis=0).state
-    return jax.jit(jax.vmap(svdpp.implied_params))(state.params, known)
+    data = _batches(ratings, num_batches, penalties, parts=_num_devices(runs.mesh))
+    return Stage("point", jax.vmap(start), (runs.keys, known), epoch, (data, known, ratings.test), num_steps=epochs,
+                 chunk_steps=CHUNK_EPOCHS, labels=runs.labels, runs="map", data_axis=0)
 
 
-def _batches(run: Run, ratings: Problem, num_batches: int, penalties: dict[str, float]) -> Given:
-    """Training ratings of all runs, grouped by user, and their penalties."""
+def _batches(ratings: Problem, num_batches: int, penalties: dict[str, float], *, parts: int) -> Given:
+    """Training ratings of all runs, grouped by user, and their penalties; each group's ratings divide by parts."""
     folds = [Ratings(*leaves) for leaves in zip(*map(np.asarray, ratings.train.ratings), strict=True)]
     groups = [svdpp.group_users(fold, num_groups=num_batches) for fold in folds]
     longest = max(group.rating.shape[1] for group in groups)
-    longest += -longest % _devices(run)
+    longest += -longest % parts
     padded = [jax.tree.map(lambda leaf: np.pad(leaf, ((0, 0), (0, longest - leaf.shape[1]))), group)
               for group in groups]
     return problem.pile([
@@ -78,11 +74,11 @@ def _batches(run: Run, ratings: Problem, num_batches: int, penalties: dict[str, 
         for group, fold in zip(padded, folds, strict=True)])
 
 
-def _sampler(run: Run) -> Callable[[jax.Array, Given], Given]:
+def _sampler(mesh: Mesh | None) -> Callable[[jax.Array, Given], Given]:
     """Draws the users of a step; over a mesh, its data devices share their ratings."""
-    draw = svdpp.draw_group if _devices(run) == 1 else sharding.constrain_batch(run.mesh, svdpp.draw_group)
+    draw = svdpp.draw_group if mesh is None else sharding.constrain_batch(mesh, svdpp.draw_group)
     return lambda key, data: data._replace(ratings=draw(key, data.ratings))
 
 
-def _devices(run: Run) -> int:
-    return 1 if run.mesh is None else run.mesh.shape.get("data", 1)
+def _num_devices(mesh: Mesh | None) -> int:
+    return 1 if mesh is None else mesh.shape["data"]

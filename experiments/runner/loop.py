@@ -2,11 +2,10 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.runner import checkpoints, metrics
@@ -14,7 +13,8 @@ from experiments.runner.config import digest
 from experiments.runner.errors import Interrupted
 from experiments.runner.progress import bar, say
 from experiments.runner.run import Failure, Run
-from sandbox.training import Chunk, Step, chunk_of, first_nonfinite_leaf
+from experiments.runner.stage import Stage, chunk, placements
+from sandbox.training import Chunk, Step, first_nonfinite_leaf
 
 
 class Trained(NamedTuple):
@@ -25,71 +25,63 @@ class Trained(NamedTuple):
     finite: np.ndarray
 
 
-def train(run: Run, stage: str, step: Step, state: Any, *data: Any, num_steps: int, chunk_steps: int,
-          labels: Sequence[str], runs: Literal["vmap", "map"] = "vmap", data_axis: int | None = None) -> Trained:
-    """Take K runs together from their state to step num_steps, from the newest checkpoint if there is one.
+def train(run: Run, stage: Stage) -> Trained:
+    """Take a stage's runs to their last step, from the newest checkpoint if there is one.
 
-    Args:
-      run: from `start`.
-      stage: name of this part of the experiment; its checkpoints, metrics and seconds go by it.
-      step: (state, *data) -> (state, metrics by name); see sandbox.training.
-      state: of the K runs, stacked on a leading axis. It is donated.
-      data: what the step needs besides; stacked on a leading axis of K where data_axis is 0.
-      num_steps: in all. chunk_steps: per compiled chunk; the last chunk takes what is left.
-      labels: name of each of the K runs, as in "seed 3".
-      runs, data_axis: see sandbox.training.chunk_of.
-    Returns:
-      Trained.
     Raises:
       Interrupted: SIGTERM or Ctrl-C; the state is saved.
       CheckpointError: the newest checkpoint is damaged or of another run.
     """
-    identity = {"experiment": run.name, "stage": stage, "config": digest(run.config)}
-    seconds = run.seconds.setdefault(stage, {"compile": 0.0, "run": 0.0})
-    state, data = jax.tree.map(jnp.asarray, (state, data))
+    name, num_steps, labels = stage.name, stage.num_steps, stage.labels
+    identity = {"experiment": run.name, "stage": name, "config": digest(run.config)}
+    of_state, of_data = placements(stage, run.mesh)
+    state = begin(run, name, stage.initial, *stage.given, out_shardings=of_state)
+    data = jax.device_put(stage.data, of_data)
+    seconds = run.seconds[name]
     done, saved_at = 0, time.monotonic()
-    if restored := checkpoints.load_newest(run.directory, stage, state, identity):
+    if restored := checkpoints.load_newest(run.directory, name, state, identity):
         state, record = restored
         done = record["step"]
         seconds.update(record["seconds"])
         run.failures += [Failure(*failure) for failure in record["failures"]]
         run.metrics_bytes = record["metrics_bytes"]
         run.earlier_seconds += sum(seconds.values())
-    if done < num_steps and not _all_failed(run, stage, labels):
+    if done < num_steps and not _all_failed(run, stage):
         metrics.cut(run.directory, run.metrics_bytes)  # drops what an earlier try wrote after its checkpoint
     chunks: dict[int, Callable[..., Chunk]] = {}
 
-    with bar(stage, num_steps, done) as show:
-        heed_signals(run, stage, done, num_steps)
-        while done < num_steps and not _all_failed(run, stage, labels):
-            length = min(chunk_steps, num_steps - done)
+    with bar(name, num_steps, done) as show:
+        heed_signals(run, name, done, num_steps)
+        while done < num_steps and not _all_failed(run, stage):
+            length = min(stage.chunk_steps, num_steps - done)
             if length not in chunks:
                 show(done, "compiling")
                 began = time.perf_counter()
-                chunks[length] = _compile(chunk_of(step, length, runs=runs, data_axis=data_axis), state, data)
+                chunks[length] = _compile(chunk(stage, length, platform=jax.default_backend(), mesh=run.mesh),
+                                          of_state, state, data)
                 seconds["compile"] += time.perf_counter() - began
             began = time.perf_counter()
             state, traces, finite = chunks[length](state, *data)
-            _note_failures(run, stage, step, state, data, done, length, np.asarray(finite), labels, data_axis)
+            _note_failures(run, stage, state, data, done, length, np.asarray(finite))
             done += length
-            means = {name: np.asarray(trace).mean(axis=1) for name, trace in traces.items()}
-            metrics.append(run.directory, stage, done, labels, means, seconds["run"] + time.perf_counter() - began)
-            show(done, "  ".join(f"{name} {np.mean(value):.4f}" for name, value in means.items()))
+            means = {metric: np.asarray(trace).mean(axis=1) for metric, trace in traces.items()}
+            metrics.append(run.directory, name, done, labels, means, seconds["run"] + time.perf_counter() - began)
+            show(done, "  ".join(f"{metric} {np.mean(value):.4f}" for metric, value in means.items()))
             seconds["run"] += time.perf_counter() - began
-            at_end = done == num_steps or _all_failed(run, stage, labels)
+            at_end = done == num_steps or _all_failed(run, stage)
             if at_end or run.asked_to_stop or time.monotonic() - saved_at >= run.config.checkpoint_seconds:
-                _save(run, stage, state, done, identity)
+                _save(run, name, state, done, identity)
                 saved_at = time.monotonic()
-            heed_signals(run, stage, done, num_steps)
-    failed = {failure.label for failure in run.failures if failure.stage == stage}
+            heed_signals(run, name, done, num_steps)
+    failed = {failure.label for failure in run.failures if failure.stage == name}
     return Trained(state, np.array([label not in failed for label in labels]))
 
 
-def begin(run: Run, stage: str, function: Callable[..., Any], *arguments: Any) -> Any:
+def begin(run: Run, stage: str, function: Callable[..., Any], *arguments: Any, out_shardings: Any = None) -> Any:
     """function(*arguments), compiled: a stage's initial state, say. Compiling and running count as the stage's."""
     seconds = run.seconds.setdefault(stage, {"compile": 0.0, "run": 0.0})
     began = time.perf_counter()
-    compiled = jax.jit(function).lower(*arguments).compile()
+    compiled = jax.jit(function, out_shardings=out_shardings).lower(*arguments).compile()
     seconds["compile"] += time.perf_counter() - began
     with spending(run, stage):
         return jax.block_until_ready(compiled(*arguments))
@@ -115,10 +107,9 @@ def heed_signals(run: Run, stage: str, done: int, num_steps: int) -> None:
                           f"--resume {run.directory}", run.asked_to_stop)
 
 
-def _compile(chunk: Callable[..., Chunk], state: Any, data: tuple) -> Callable[..., Chunk]:
+def _compile(function: Callable[..., Chunk], of_state: Any, state: Any, data: tuple) -> Callable[..., Chunk]:
     """Compiled ahead of time: the state donated, and placed at the end as it was at the start."""
-    placed = jax.tree.map(lambda leaf: leaf.sharding, state)
-    jitted = jax.jit(chunk, donate_argnums=0, out_shardings=Chunk(placed, None, None))
+    jitted = jax.jit(function, donate_argnums=0, out_shardings=Chunk(of_state, None, None))
     return jitted.lower(state, *data).compile()
 
 
@@ -130,22 +121,21 @@ def _save(run: Run, stage: str, state: Any, step: int, identity: dict[str, Any])
     checkpoints.prune(run.directory, stage)
 
 
-def _all_failed(run: Run, stage: str, labels: Sequence[str]) -> bool:
-    return {failure.label for failure in run.failures if failure.stage == stage} >= set(labels)
+def _all_failed(run: Run, stage: Stage) -> bool:
+    return {failure.label for failure in run.failures if failure.stage == stage.name} >= set(stage.labels)
 
 
-def _note_failures(run: Run, stage: str, step: Step, state: Any, data: tuple, done: int, length: int,
-                   finite: np.ndarray, labels: Sequence[str], data_axis: int | None) -> None:
+def _note_failures(run: Run, stage: Stage, state: Any, data: tuple, done: int, length: int, finite: np.ndarray) -> None:
     """Find the step and the leaf at which each newly failed run turned non-finite, by taking its chunk
     again, step by step, from the state at which it stands still."""
-    known = {failure.label for failure in run.failures if failure.stage == stage}
+    known = {failure.label for failure in run.failures if failure.stage == stage.name}
     for k in np.flatnonzero(~finite).tolist():
-        if labels[k] not in known:
-            own_state = _nth(state, k)
-            own_data = data if data_axis is None else _nth(data, k)
-            offset, leaf = _replay(step, own_state, own_data, length)
-            run.failures.append(Failure(stage, labels[k], done + offset, leaf))
-            say(f"{stage}, {labels[k]}: {leaf} is not finite at step {done + offset}. It stands still at step "
+        label = stage.labels[k]
+        if label not in known:
+            own_data = data if stage.data_axis is None else _nth(data, k)
+            offset, leaf = _replay(stage.step, _nth(state, k), own_data, length)
+            run.failures.append(Failure(stage.name, label, done + offset, leaf))
+            say(f"{stage.name}, {label}: {leaf} is not finite at step {done + offset}. It stands still at step "
                 f"{done}, its last good one; the others go on.")
 
 

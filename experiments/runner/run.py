@@ -95,24 +95,56 @@ def parse_mesh(text: str) -> dict[str, int]:
     return axes
 
 
-def require_mesh(config: RunConfig, flag: str, number: int) -> None:
-    """Refuse a mesh whose axis `data` cannot divide the number that a flag names.
+def require_mesh(config: RunConfig, flag: str, number: int, *, axes: tuple[str, ...] = ("data",)) -> None:
+    """Refuse a mesh of other axes than these, or whose axis `data` cannot divide the number that a flag names.
 
     Raises:
-      UserError: it has no such axis, or the number is no multiple of it.
+      UserError: it has no such axis, another, or the number is no multiple of it.
 
     >>> require_mesh(RunConfig(mesh="data=2"), "--seeds", 4)
     """
     if config.mesh is not None:
-        devices = parse_mesh(config.mesh).get("data", 0)
-        require(devices > 0, "--mesh", "of an axis called data", config.mesh)
-        require(number % devices == 0, flag, f"a multiple of data={devices}", number)
+        found = parse_mesh(config.mesh)
+        require("data" in found and set(found) <= set(axes), "--mesh", "of an axis called data" + "".join(
+            f", and if wanted {axis}" for axis in axes[1:]), config.mesh)
+        require(number % found["data"] == 0, flag, f"a multiple of data={found['data']}", number)
+
+
+def num_devices(config: RunConfig) -> int:
+    """Devices on the axis `data` of the mesh.
+
+    >>> num_devices(RunConfig()), num_devices(RunConfig(mesh="data=2"))
+    (1, 2)
+    """
+    return 1 if config.mesh is None else parse_mesh(config.mesh).get("data", 1)
+
+
+def seeds_divide(config: RunConfig) -> bool:
+    """Whether a mesh has the seeds divided among its devices; otherwise each step's batch is.
+
+    >>> seeds_divide(RunConfig(mesh="data=2")), seeds_divide(RunConfig(mesh="data=2", seeds=4))
+    (False, True)
+    """
+    return config.mesh is not None and config.seeds % num_devices(config) == 0
+
+
+def seed_keys(config: RunConfig) -> jax.Array:
+    """A key for each seed: (K,)."""
+    return jax.numpy.stack([jax.random.key(seed) for seed in range(config.seed, config.seed + config.seeds)])
+
+
+def seed_labels(config: RunConfig) -> list[str]:
+    """A name for each seed.
+
+    >>> seed_labels(RunConfig(seed=3, seeds=2))
+    ['seed 3', 'seed 4']
+    """
+    return [f"seed {seed}" for seed in range(config.seed, config.seed + config.seeds)]
 
 
 def judging_keys(run: Run) -> jax.Array:
     """A key for each seed, for what it is judged by: none that it learns with."""
-    seeds = range(run.config.seed, run.config.seed + run.config.seeds)
-    return jax.numpy.stack([jax.random.fold_in(jax.random.key(seed), JUDGING) for seed in seeds])
+    return jax.vmap(lambda key: jax.random.fold_in(key, JUDGING))(seed_keys(run.config))
 
 
 def total_seconds(run: Run) -> dict[str, float]:

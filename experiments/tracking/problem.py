@@ -48,15 +48,12 @@ def read(dataset: str, data_dir: Any = None, learn_start: bool = True) -> Proble
     raise UserError(f"--dataset must be embedded, lidar-radar or range-beacons, got {dataset!r}")
 
 
-def guesses(problem: Problem, seeds: range) -> Any:
-    """Params to begin from, one for each seed: noise scales e^{±½} about the guess, the rest as guessed."""
-    def guess(key):
-        keys = jax.random.split(key, len(problem.guess))
-        return type(problem.guess)(*(
-            value + 0.5 * stride * jax.random.normal(one, value.shape) if name.startswith("log_") else value
-            for name, value, stride, one in zip(problem.guess._fields, problem.guess, problem.stride, keys)))
-
-    return jax.vmap(guess)(jnp.stack([jax.random.key(seed) for seed in seeds]))
+def guess(problem: Problem, key: jax.Array) -> Any:
+    """Params to begin from: noise scales e^{±½} about the guess, the rest as guessed."""
+    keys = jax.random.split(key, len(problem.guess))
+    return type(problem.guess)(*(
+        value + 0.5 * stride * jax.random.normal(one, value.shape) if name.startswith("log_") else value
+        for name, value, stride, one in zip(problem.guess._fields, problem.guess, problem.stride, keys)))
 
 
 def truth(problem: Problem) -> np.ndarray:

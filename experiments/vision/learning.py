@@ -1,14 +1,15 @@
 """How a classifier learns: what it starts from, what it sees in a step, and what it makes of that."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
+from experiments.runner.stage import Stage
 from experiments.vision import problem
 from experiments.vision.problem import Augmentation, Part, Scale
 from sandbox import convolution
@@ -29,6 +30,12 @@ class Learning(NamedTuple):
     def step(self, state: Averaged, part: Part) -> tuple[Averaged, dict[str, jax.Array]]:
         """One step on images of a part."""
         return self.take(state, self.sample(state.state.key, state.state.step, part))
+
+    def stage(self, name: str, keys: jax.Array, part: Part, labels: Sequence[str], *, num_chunks: int,
+              **where: Any) -> Stage:
+        """A run for each key, on images of a part; on a CPU, whose cache does not hold them all, one after another."""
+        return Stage(name, jax.vmap(self.initial), (keys,), self.step, (part,), num_steps=self.num_steps,
+                     chunk_steps=max(1, self.num_steps // num_chunks), labels=labels, runs="map-on-cpu", **where)
 
 
 def learning(config: Any, model: nn.Module, scale: Scale, *, shape: tuple[int, ...], num_images: int, num_classes: int,
@@ -53,11 +60,6 @@ def learning(config: Any, model: nn.Module, scale: Scale, *, shape: tuple[int, .
         return with_average(init_state(model.init(key, jnp.zeros((1, *shape))), optimizer, jax.random.fold_in(key, 1)))
 
     return Learning(initial, sample, take, num_steps)
-
-
-def seeds_of_images() -> Literal["vmap", "map"]:
-    """How seeds learn together from images: on a CPU one after another, whose cache does not hold them all."""
-    return "map" if jax.default_backend() == "cpu" else "vmap"
 
 
 def schedule(rate: float, warmup: float, num_steps: int) -> optax.Schedule:

@@ -13,8 +13,9 @@ from experiments.data.images import Images
 from experiments.runner.config import require
 from experiments.runner.loop import begin, train
 from experiments.runner.run import Run
+from experiments.runner.stage import EACH_RUN
 from experiments.vision import problem
-from experiments.vision.learning import Learning, learning, seeds_of_images
+from experiments.vision.learning import Learning, learning
 from experiments.vision.problem import Part, Scale
 from experiments.vision.report import JUDGED_AT_ONCE
 from sandbox import two_sample
@@ -37,7 +38,7 @@ def learn_to_see(run: Run, data: Images) -> Eye:
     part = Part(jnp.asarray(data.train_images), jnp.asarray(data.train_labels))
     model, scale, how = _classifier(run, data, len(data.train_labels))
     keys = jnp.stack([jax.random.key(run.config.seed)])
-    ended = _taught(run, "see", how, begin(run, "see", jax.vmap(how.initial), keys), part, ["real"], None)
+    ended = train(run, how.stage("see", keys, part, ["real"], num_chunks=20)).state.average
     return Eye(model, jax.tree.map(lambda leaf: leaf[0], ended), scale)
 
 
@@ -61,8 +62,8 @@ def taught_by(run: Run, made: np.ndarray, labels: np.ndarray, data: Images) -> n
     seeds = range(run.config.seed, run.config.seed + len(made))
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
     parts = Part(jnp.asarray(made), jnp.broadcast_to(jnp.asarray(labels)[None], made.shape[:2]))
-    params = _taught(run, "teach", how, begin(run, "teach", jax.vmap(how.initial), keys), parts,
-                     [f"seed {seed}" for seed in seeds], 0)
+    params = train(run, how.stage("teach", keys, parts, [f"seed {seed}" for seed in seeds], num_chunks=20,
+                                  data_axis=0, state_rules=EACH_RUN, data_rules=EACH_RUN)).state.average
     right = begin(run, "teach", lambda params, images: jax.lax.map(
         lambda one: jnp.argmax(_by_image(model.apply, one, images, scale), axis=-1), params),
         params, jnp.asarray(data.test_images))
@@ -168,12 +169,6 @@ def _classifier(run: Run, data: Images, num_images: int) -> tuple[nn.Module, Sca
     model = convolution.network(config, num_classes)
     return model, scale, learning(config, model, scale, shape=data.train_images.shape[1:], num_images=num_images,
                                   num_classes=num_classes, flip=0.0)
-
-
-def _taught(run: Run, stage: str, how: Learning, states: Any, part: Part, labels: list[str], data_axis: int | None
-            ) -> Any:
-    return train(run, stage, how.step, states, part, num_steps=how.num_steps, chunk_steps=max(1, how.num_steps // 20),
-                 labels=labels, data_axis=data_axis, runs=seeds_of_images()).state.average
 
 
 def _by_image(apply_fn: Any, params: Any, images: jax.Array, scale: Scale) -> jax.Array:

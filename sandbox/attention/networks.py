@@ -69,6 +69,8 @@ class Transformer(nn.Module):
     """Of attention; see `attention`."""
     dtype: Any = None
     """To compute in; without it: that of the parameters."""
+    constrain: Callable[[jax.Array], jax.Array] = lambda h: h
+    """Of the residual stream (B, T, D) before every block and at the end: on a mesh, where its parts are to be."""
 
     @property
     def key_heads(self) -> int:
@@ -100,7 +102,7 @@ class Transformer(nn.Module):
         return logits[:, 0], news
 
     def _run(self, tokens, positions, pasts, dropout):
-        h = rms_norm(self.embedding(tokens))
+        h = self.constrain(rms_norm(self.embedding(tokens)))
         branches = (tokens.shape[0], 2 * self.num_layers, tokens.shape[1], self.width)
         if dropout is not None and dropout.shape != branches:
             raise ValueError(f"dropout must have the shape {branches}, got {dropout.shape}")
@@ -108,6 +110,7 @@ class Transformer(nn.Module):
         for layer, block in enumerate(self.blocks):
             factors = None if dropout is None else dropout[:, 2 * layer:2 * layer + 2].astype(h.dtype)
             h, new = block(h, positions, None if pasts is None else pasts[layer], factors)
+            h = self.constrain(h)
             news.append(new)
         logits = on_rows(self.head, rms_norm(h))
         return logits.astype(jnp.promote_types(logits.dtype, jnp.float32)), news

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_wrong_flags_are_refused(flags, words, tmp_path):
 
 def test_guesses_differ_by_seed_in_noise_alone():
     task = problem.read("embedded")
-    drawn = problem.guesses(task, range(3))
+    drawn = jax.vmap(lambda key: problem.guess(task, key))(jax.random.split(jax.random.key(0), 3))
     assert len(set(np.asarray(drawn.log_lidar).tolist())) == 3
     assert np.array_equal(drawn.start, np.tile(task.guess.start, (3, 1)))
     assert np.array_equal(drawn.log_start_std, np.tile(task.guess.log_start_std, (3, 1))), "what is not learned stays"

@@ -7,11 +7,12 @@ import pytest
 
 from experiments.data import embedded_ratings
 from experiments.data.ratings import Fold, RatingTable, select
-from experiments.recommender import problem, ranking, svdpp
+from experiments.recommender import methods, problem, ranking, svdpp
 from experiments.recommender.recommender import Recommender
 from experiments.runner import metrics
 from experiments.runner.config import RunConfig
 from experiments.runner.errors import UserError
+from experiments.runner.loop import train
 from experiments.runner.run import Run
 from sandbox.matrix_factorization import gibbs, init
 from sandbox.matrix_factorization.conjugate import Gaussian
@@ -168,8 +169,10 @@ def test_svdpp_learns_and_a_mesh_changes_nothing(tmp_path):
     for name, mesh in (("alone", None), ("shared", make_mesh({"data": 2}, jax.devices()[:2]))):
         (tmp_path / name).mkdir()
         run = Run("test", RunConfig(), tmp_path / name, mesh)
-        fitted.append(svdpp.fit_svdpp(run, ratings, rank=2, epochs=10, num_batches=3, l2=0.2, bias_l2=0.5,
-                                      implicit_l2=10.0))
+        runs = methods.Runs(seed=0, num_seeds=1, num=2, mesh=mesh)
+        stage = svdpp.svdpp_stage(runs, ratings, rank=2, epochs=10, num_batches=3, l2=0.2, bias_l2=0.5,
+                                  implicit_l2=10.0)
+        fitted.append(jax.device_get(train(run, stage).state.params.explicit))
         lines = metrics.read(run.directory, "point")
         assert [line["step"] for line in lines] == [5, 5, 10, 10]
         assert lines[0]["loss"] > lines[2]["loss"] and lines[1]["loss"] > lines[3]["loss"]

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from experiments.runner.config import RunConfig, require
 from experiments.runner.finish import finish
 from experiments.runner.loop import train
-from experiments.runner.run import start
+from experiments.runner.run import seed_keys, seed_labels, start
+from experiments.runner.stage import Stage
 from experiments.runner.summary import Reference
 from sandbox.training import init_state, step_of
 
@@ -42,24 +43,35 @@ def loss(params, batch):
 def run(config=None):
     """Learn twice: the second stage begins where the first one ended."""
     config = config or Config()
+    with start(NAME, config) as run:
+        first, second = stages(config, None, run.mesh)
+        between = train(run, first).state
+        state = train(run, second._replace(initial=lambda state: state, given=(between,))).state
+        error = np.asarray(jnp.linalg.norm(state.params["w"] - TARGET[None], axis=1))
+        return finish(run, metrics={"error": error}, reference={"error": Reference(0.5, "a guess")},
+                      drawn={"nothing": Figure(figsize=(1, 1))}, learned={"w": state.params["w"]},
+                      model=state.params["w"])
+
+
+def read(config):
+    """There is nothing to be read."""
+
+
+def stages(config, task, mesh):
+    """Two, alike."""
     optimizer = optax.adam(0.1)
+
+    def initial(key):
+        return init_state({"w": jnp.zeros(3)}, optimizer, key)
 
     def sample(key, bad_key):
         noise = 0.1 * jax.random.normal(key, (3,))
         return TARGET + jnp.where(jax.random.bits(key) == bad_key, jnp.nan, noise)
 
     bad_key = jax.random.bits(jax.random.fold_in(jax.random.key(config.nan_seed % 2**32), 12))
-    seeds = range(config.seed, config.seed + config.seeds)
-    with start(NAME, config) as run:
-        keys = jnp.stack([jax.random.key(seed) for seed in seeds])
-        state = jax.vmap(lambda key: init_state({"w": jnp.zeros(3)}, optimizer, key))(keys)
-        for stage in ("first", "second"):
-            state, _ = train(run, stage, step_of(loss, optimizer, sample), state, bad_key, num_steps=config.num_steps,
-                             chunk_steps=4, labels=[f"seed {seed}" for seed in seeds])
-        error = np.asarray(jnp.linalg.norm(state.params["w"] - TARGET[None], axis=1))
-        return finish(run, metrics={"error": error}, reference={"error": Reference(0.5, "a guess")},
-                      drawn={"nothing": Figure(figsize=(1, 1))}, learned={"w": state.params["w"]},
-                      model=state.params["w"])
+    return tuple(Stage(name, jax.vmap(initial), (seed_keys(config),), step_of(loss, optimizer, sample), (bad_key,),
+                       num_steps=config.num_steps, chunk_steps=4, labels=seed_labels(config))
+                 for name in ("first", "second"))
 
 
 def revive(config, learned):

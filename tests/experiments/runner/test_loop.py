@@ -10,6 +10,7 @@ from experiments.runner.config import RunConfig
 from experiments.runner.errors import UserError
 from experiments.runner.loop import train
 from experiments.runner.run import start
+from experiments.runner.stage import Stage
 
 
 def bad(state):
@@ -25,7 +26,8 @@ def take(config, stages, data=""):
     with start("tiny", config, data) as run:
         for stage, step in stages:
             state = {"x": jnp.ones(1), "n": jnp.zeros(1, jnp.int32)}
-            train(run, stage, step, state, num_steps=8, chunk_steps=4, labels=["seed 0"])
+            train(run, Stage(stage, lambda state: state, (state,), step, (), num_steps=8, chunk_steps=4,
+                             labels=["seed 0"]))
         return [(line["stage"], line["step"]) for line in metrics.read(run.directory)], run.failures
 
 
