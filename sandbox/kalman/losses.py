@@ -72,10 +72,12 @@ def negative_log_likelihood(params: Any, batch: Tracks, *, model: Model, num_ite
         raise ValueError(f"weight must have one value per track, {batch.rows.dt_seconds.shape[:1]}, "
                          f"got {batch.weight.shape}")
 
-    def one_track(track: Track) -> TrackAux:
+    def one_track(params: Any, track: Track) -> TrackAux:
         filtered = extended_kalman_filter(model, params, track, num_iterations=num_iterations, gate=gate, form=form)
         innovation = filtered.innovation
         return TrackAux(innovation.log_likelihood, innovation.nis, innovation.degrees, filtered.accepted)
 
-    aux = jax.vmap(one_track)(batch.rows)
+    # Each track has its own copy of params: on a mesh, their gradients then meet once, and not after every row.
+    copies = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (batch.weight.shape[0], *jnp.shape(leaf))), params)
+    aux = jax.vmap(one_track)(copies, batch.rows)
     return weighted_mean(-jnp.sum(aux.log_likelihood, axis=1), batch.weight), aux
