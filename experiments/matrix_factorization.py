@@ -114,8 +114,9 @@ def run(config: Config = Config()) -> Result:
     folds, ratings = task.folds, task.ratings
     with start(NAME, config, task.fingerprint) as work:
         report.say_unseen(folds)
-        ends = {stage.name: train(work, stage).state for stage in stages(config, task, work.mesh)}
-        chains, tastes = ends["bayesian"], ends["implicit"]
+        learning = {stage.name: stage for stage in stages(config, task, work.mesh)}
+        ends = {name: train(work, stage).state for name, stage in learning.items()}
+        chains, tastes = ends["bayesian"], methods.implicit_params(learning["implicit"], ends["implicit"], ratings)
         points = jax.jit(jax.vmap(svdpp.implied_params))(ends["point"].params, ratings.train.ratings)
         predicted = {"test_rmse": chains.predictive.mean,
                      "test_rmse_point": jax.jit(jax.vmap(predict))(points, ratings.test.user, ratings.test.item)}

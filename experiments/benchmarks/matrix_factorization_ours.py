@@ -4,13 +4,13 @@ import os
 import time
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 
 from experiments.benchmarks.side import compiled, serve, timed
 from sandbox.matrix_factorization import als
 from sandbox.matrix_factorization.model import Ratings, init, predict
-from sandbox.sharding import make_mesh, place_batch, replicate
+from sandbox.sharding import make_mesh, place, place_batch
 
 
 def fit_ratings(file, *, rank, sweeps, l2, bias_l2, repeats):
@@ -18,13 +18,14 @@ def fit_ratings(file, *, rank, sweeps, l2, bias_l2, repeats):
     num_folds, sizes = int(file["num_folds"]), _sizes(file)
     train = [_ratings(file[f"train{k}"]) for k in range(num_folds)]
     shapes = als.layouts(train, **sizes, widths=(64, 256))  # few blocks: little to compile
-    data = [jax.device_put(als.pack_ratings(one, **sizes, shapes=shapes)) for one in train]
+    data = [jax.device_put((_mean(one), als.pack_sides(one, **sizes, shapes=shapes))) for one in train]
     start = init(jax.random.key(0), rank=rank, **sizes)
 
     def fit(data):
-        mean = jnp.sum(data.ratings.rating * data.ratings.weight) / jnp.sum(data.ratings.weight)
-        return jax.lax.fori_loop(0, sweeps, lambda _, params: als.explicit_sweep(
-            params, data, l2=l2, bias_l2=bias_l2), start._replace(mean=mean))
+        mean, sides = data
+        params = jax.lax.fori_loop(0, sweeps, lambda _, params: als.explicit_sweep(
+            params, sides, l2=l2, bias_l2=bias_l2), als.arrange(start._replace(mean=mean), sides))
+        return als.by_id(params, sides, **sizes)
 
     compile_seconds, fit = compiled(fit, data[0])
     runs = [[timed(fit, one) for one in data] for _ in range(repeats)]
@@ -46,18 +47,17 @@ def sweep_pairs(file, *, rank, sweeps):
     one = np.ones(count, np.float32)
     clock = time.perf_counter()
     ratings = Ratings(file["user"], file["item"], one, one)
-    shapes = als.layouts([ratings], **sizes, multiple=jax.device_count())
-    packed = als.pack_ratings(ratings, **sizes, shapes=shapes)
-    data = als.Data(replicate(mesh, packed.ratings), place_batch(mesh, packed.by_user),
-                    place_batch(mesh, packed.by_item))
+    packed = als.pack_sides(ratings, **sizes, shards=jax.device_count())
+    sides = place_batch(mesh, packed)
     pack_seconds = time.perf_counter() - clock
     del packed
-    params = replicate(mesh, init(jax.random.key(0), rank=rank, **sizes))
-    compile_seconds, sweep = compiled(lambda params, data: als.implicit_sweep(
-        params, data, unobserved_weight=0.1, l2=0.1, power=0.75, mesh=mesh), params, data)
+    params = place(mesh, als.arrange(init(jax.random.key(0), rank=rank, **sizes), sides),
+                   [("user_|item_", PartitionSpec("data"))])
+    compile_seconds, sweep = compiled(lambda params, sides: als.implicit_sweep(
+        params, sides, unobserved_weight=0.1, l2=0.1, power=0.75, mesh=mesh), params, sides)
     seconds = []
     for _ in range(sweeps):
-        elapsed, params = timed(sweep, params, data)
+        elapsed, params = timed(sweep, params, sides)
         seconds.append(elapsed)
     memory = sweep.memory_analysis()
     return {"pack_seconds": pack_seconds, "compile_seconds": compile_seconds, "seconds": seconds,
@@ -68,6 +68,10 @@ def _ratings(table):
     user, item, rating = table.T
     return Ratings(user.astype(np.int32), item.astype(np.int32), rating.astype(np.float32),
                    np.ones(len(table), np.float32))
+
+
+def _mean(ratings):
+    return np.average(ratings.rating, weights=ratings.weight).astype(np.float32)
 
 
 def _sizes(file):

@@ -13,7 +13,7 @@ from experiments.recommender import problem
 from experiments.recommender.problem import Problem
 from experiments.runner.stage import Stage
 from sandbox.matrix_factorization import als, gibbs, init, metrics, serving
-from sandbox.matrix_factorization.model import Ratings
+from sandbox.matrix_factorization.model import Params, Ratings
 from sandbox.matrix_factorization.posterior import Predictive, State
 
 
@@ -59,17 +59,32 @@ def posterior_stage(name: str, runs: Runs, ratings: Problem, *, rank: int, sweep
 
 def implicit_stage(runs: Runs, ratings: Problem, chosen: Sequence[tuple[Ratings, Ratings]], *, rank: int, sweeps: int,
                    **penalties: float) -> Stage:
-    """Implicit alternating least squares for each run, on what was liked, (training, test)."""
-    sizes = {"num_users": ratings.num_users, "num_items": ratings.num_items}
-    data = problem.pack(problem.pad([train for train, _ in chosen]), **sizes)
+    """Implicit alternating least squares for each run, on what was liked, (training, test).
 
-    def step(params, data):
-        new = als.implicit_sweep(params, data, **penalties)
+    Its state is in position order, see sandbox.matrix_factorization.als.arrange.
+    """
+    sizes = {"num_users": ratings.num_users, "num_items": ratings.num_items}
+    sides = problem.pack_sides([train for train, _ in chosen], **sizes,
+                               shards=1 if runs.mesh is None else runs.mesh.shape["data"])
+
+    def step(params, sides):
+        new = als.implicit_sweep(params, sides, **penalties, mesh=runs.mesh)
         moved = jnp.linalg.norm(new.item_factors - params.item_factors) / jnp.linalg.norm(new.item_factors)
         return new, {"moved": moved}
 
-    return Stage("implicit", jax.vmap(partial(init, **sizes, rank=rank, scale=0.1 / rank**0.5)), (runs.keys,), step,
-                 (data,), num_steps=sweeps, chunk_steps=sweeps, labels=runs.labels, runs="map", data_axis=0)
+    def start(key, sides):
+        return als.arrange(init(key, **sizes, rank=rank, scale=0.1 / rank**0.5), sides)
+
+    part = PartitionSpec(None, "data")
+    return Stage("implicit", jax.vmap(start), (runs.keys, sides), step, (sides,), num_steps=sweeps, chunk_steps=sweeps,
+                 labels=runs.labels, runs="map", data_axis=0, state_rules=((r"user_|item_", part),),
+                 data_rules=((r"by_(user|item)", part),))
+
+
+def implicit_params(stage: Stage, state: Params, ratings: Problem) -> Params:
+    """What the implicit stage has learned, by id."""
+    by_id = partial(als.by_id, num_users=ratings.num_users, num_items=ratings.num_items)
+    return jax.jit(jax.vmap(by_id))(state, *stage.data)
 
 
 def by_rank(ratings: Problem, rank: int, chains: State, others: Mapping[int, State]) -> dict[int, float]:

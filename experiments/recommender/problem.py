@@ -75,6 +75,13 @@ def pack(ratings: Sequence[Ratings], *, num_users: int, num_items: int, parts: i
     return pile([als.pack_ratings(one, **sizes, shapes=shapes) for one in ratings])
 
 
+def pack_sides(ratings: Sequence[Ratings], *, num_users: int, num_items: int, shards: int = 1) -> als.Sides:
+    """The same kept twice, for alternating least squares on so many devices."""
+    sizes = {"num_users": num_users, "num_items": num_items}
+    shapes = als.layouts(ratings, **sizes, multiple=shards)
+    return pile([als.pack_sides(one, **sizes, shapes=shapes, shards=shards) for one in ratings])
+
+
 def pad(data_sets: Sequence[Ratings]) -> list[Ratings]:
     """The same ratings, with entries of weight 0 at the end up to the longest one's length."""
     longest = max(len(ratings.rating) for ratings in data_sets)

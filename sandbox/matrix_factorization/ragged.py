@@ -45,7 +45,15 @@ def layout(row_lists: Sequence[np.ndarray], num_rows: int, *, widths: Sequence[i
     >>> layout([np.array([0, 0, 1]), np.array([0] * 20)], num_rows=3)
     ((8, 3), (32, 1))
     """
-    lengths = [_lengths(row, num_rows) for row in row_lists]
+    return layout_of([_lengths(row, num_rows) for row in row_lists], widths=widths, multiple=multiple)
+
+
+def layout_of(lengths: Sequence[np.ndarray], *, widths: Sequence[int] = (), multiple: int = 1) -> Layout:
+    """The same from the number of entries (R,) in each row of each data set; R is one for all.
+
+    >>> layout_of([np.array([2, 1, 0]), np.array([20, 0, 0])])
+    ((8, 3), (32, 1))
+    """
     longest = 1 << (max(int(each.max(initial=1)) for each in lengths) - 1).bit_length()
     if not widths:
         widths = [2**k for k in range(MIN_WIDTH.bit_length() - 1, longest.bit_length())] or [MIN_WIDTH]

@@ -179,3 +179,20 @@ def test_svdpp_learns_and_a_mesh_changes_nothing(tmp_path):
         assert all(line["test_rmse"] < np.std(ratings.test.rating) for line in lines)
     for alone, shared in zip(*fitted, strict=True):
         np.testing.assert_allclose(alone, shared, rtol=1e-3, atol=1e-4)
+
+
+def test_tastes_are_by_id_again_and_a_mesh_changes_nothing(tmp_path):
+    folds = embedded_ratings.folds(2, num_users=30, num_items=20, num_ratings=400)
+    ratings, chosen = problem.stack(folds), problem.positives(folds, 3.5)
+    learned = []
+    for name, mesh in (("alone", None), ("shared", make_mesh({"data": 2}, jax.devices()[:2]))):
+        (tmp_path / name).mkdir()
+        runs = methods.Runs(seed=0, num_seeds=1, num=2, mesh=mesh)
+        stage = methods.implicit_stage(runs, ratings, chosen, rank=2, sweeps=4, unobserved_weight=0.1, l2=0.1)
+        state = train(Run("test", RunConfig(), tmp_path / name, mesh), stage).state
+        learned.append(jax.device_get(methods.implicit_params(stage, state, ratings)))
+    for alone, shared in zip(*learned, strict=True):
+        np.testing.assert_allclose(alone, shared, rtol=1e-3, atol=1e-4)
+    for params, (train_on, _) in zip((problem.one_run(learned[0], k) for k in range(2)), chosen, strict=True):
+        score = params.user_factors @ params.item_factors.T
+        assert np.mean(score[train_on.user, train_on.item]) > np.mean(score) + 0.2, "what was liked scores higher"
