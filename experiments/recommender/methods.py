@@ -89,8 +89,10 @@ def implicit_params(stage: Stage, state: Params, ratings: Problem) -> Params:
 
 def by_rank(ratings: Problem, rank: int, chains: State, others: Mapping[int, State]) -> dict[int, float]:
     """Test RMSE of the first run by rank: of the chains at hand, and of others on its fold."""
+    one = ratings._replace(test=problem.first(ratings.test))
+
     def error(chain: State) -> float:
-        return float(rmse(problem.first(ratings), chain.predictive.mean)[0])
+        return float(rmse(one, chain.predictive.mean)[0])
 
     return {rank: error(problem.first(chains)), **{other: error(chain) for other, chain in others.items()}}
 
