@@ -19,6 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from experiments.data import Alphabet, texts
 from experiments.runner import metrics
 from experiments.runner.config import RunConfig, require
+from experiments.runner.devices import DTYPES
 from experiments.runner.finish import finish
 from experiments.runner.loop import begin, train
 from experiments.runner.result import Result
@@ -111,7 +112,7 @@ class Config(RunConfig):
         require(0 <= self.decay <= 1, "--decay", "in [0, 1]", self.decay)
         require(self.implementation in attention.IMPLEMENTATIONS, "--implementation",
                 f"one of {', '.join(attention.IMPLEMENTATIONS)}", self.implementation)
-        require(self.dtype in ("float32", "bfloat16"), "--dtype", "float32 or bfloat16", self.dtype)
+        require(self.dtype in DTYPES, "--dtype", " or ".join(DTYPES), self.dtype)
         require(0 < self.top_p <= 1, "--top-p", "in (0, 1]", self.top_p)
         require(self.prompt != "", "--prompt", "at least one character", repr(self.prompt))
 
@@ -214,7 +215,7 @@ def network(config: Config, alphabet: Alphabet, mesh: Mesh | None = None) -> att
     return attention.Transformer(
         num_tokens=alphabet.size, num_layers=config.layers, width=config.width, num_heads=config.heads,
         num_key_heads=config.key_heads, implementation=config.implementation,
-        dtype=jnp.bfloat16 if config.dtype == "bfloat16" else None,
+        dtype=DTYPES[config.dtype],
         constrain=(lambda h: h) if rows is None else partial(jax.lax.with_sharding_constraint, shardings=rows))
 
 

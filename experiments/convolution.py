@@ -12,12 +12,12 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
 from experiments.runner import metrics
 from experiments.runner.config import RunConfig, require
+from experiments.runner.devices import DTYPES
 from experiments.runner.finish import finish
 from experiments.runner.loop import begin, train
 from experiments.runner.result import Result
@@ -107,7 +107,7 @@ class Config(RunConfig):
         for flag in ("warmup", "average"):
             require(0 <= getattr(self, flag) <= 1, f"--{flag}", "in [0, 1]", getattr(self, flag))
         require(self.flip is None or 0 <= self.flip <= 1, "--flip", "in [0, 1]", self.flip)
-        require(self.dtype in ("float32", "bfloat16"), "--dtype", "float32 or bfloat16", self.dtype)
+        require(self.dtype in DTYPES, "--dtype", " or ".join(DTYPES), self.dtype)
 
 
 PRESETS = {
@@ -192,7 +192,7 @@ def revive(config: Config, learned: dict[str, Any]) -> ImageClassifier:
 
 def network(config: Config, num_classes: int) -> nn.Module:
     """The model that the flags describe."""
-    dtype = jnp.bfloat16 if config.dtype == "bfloat16" else None
+    dtype = DTYPES[config.dtype]
     if config.network == "residual":
         return convolution.ResidualNetwork(num_classes, config.widths, config.depths, dtype=dtype)
     return convolution.SmallNetwork(num_classes, config.widths, config.depths, config.stem_size, config.stem_strides,

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from experiments.runner import files
+from experiments.runner import files, processes
 from experiments.runner.errors import UserError
+from experiments.runner.placing import everywhere
 
 KEPT = 2
 
@@ -25,24 +25,39 @@ def describe(tree: Any) -> list[str]:
     return [f"{path} {leaf.dtype} {list(leaf.shape)}" for path, leaf in _leaves(tree)]
 
 
+def layout(tree: Any) -> str:
+    """A fingerprint of what `describe` says."""
+    return hashlib.sha256("\n".join(describe(tree)).encode()).hexdigest()[:12]
+
+
 def save(path: Path, tree: Any, record: dict[str, Any]) -> None:
     """Write a tree of arrays, and a JSON record beside it, as one directory that appears whole.
+
+    Every process of a job writes its part of the arrays, the first of them the rest.
 
     Raises:
       OSError: no room, or no permission.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    _refuse_full_disk(path.parent, tree)
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    try:
-        ocp.save(aside.absolute() / "state", _nest(dict(_leaves(tree))))
+    aside = path.with_name(f".{path.name}.tmp")
+
+    def prepare():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_full_disk(path.parent, tree)
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+
+    def seal():
         sealed = {**record, "leaves": describe(tree), "digest": _digest(aside / "state")}
         files.write_json(aside / "record.json", {**sealed, "seal": _seal(sealed)})
         files.rename_directory(aside, path)
+
+    processes.first(prepare)
+    try:
+        ocp.save(aside.absolute() / "state", _nest(dict(_leaves(everywhere(tree)))))
+        processes.first(seal)
     except Exception as error:
-        shutil.rmtree(aside, ignore_errors=True)
+        if processes.writes():
+            shutil.rmtree(aside, ignore_errors=True)
         if "No space left" in str(error) and not isinstance(error, OSError):
             raise OSError(28, "No space left on device", str(path)) from error
         raise
@@ -53,28 +68,14 @@ def load(path: Path, like: Any = None) -> tuple[Any, dict[str, Any]]:
 
     Args:
       path: the checkpoint's directory.
-      like: a tree of the same leaves, placed where they are to be; without it, nested dictionaries.
+      like: a tree of the same leaves, placed where they are to be, on however many devices; without it, nested
+        dictionaries.
     Raises:
       CheckpointError: it cannot be read whole, its bytes are not those that were written, or its leaves
         are not those of `like`.
     """
-    try:
-        record = json.loads((path / "record.json").read_text())
-        seal = record.pop("seal")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"checkpoint {path} is damaged: its record cannot be read ({error})") from error
-    if seal != _seal(record):
-        raise CheckpointError(f"checkpoint {path} is damaged: its record is not what was written")
-    if like is not None and (unlike := _difference(record["leaves"], describe(like))):
-        raise CheckpointError(f"checkpoint {path} is of another experiment or config: {unlike}")
-    if _digest(path / "state") != record["digest"]:
-        raise CheckpointError(f"checkpoint {path} is damaged: its bytes are not those that were written")
-    wanted = {name: _abstract(leaf) for name, leaf in _leaves(like)} if like is not None else _described(record)
-    tree = ocp.load(path.absolute() / "state", _nest(wanted))
-    if like is None:
-        return tree, record
-    found = dict(_leaves(tree))
-    return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in _names(like)]), record
+    record = processes.first(lambda: _checked(path, like, {}))
+    return _restored(path, like, record), record
 
 
 def step_path(directory: Path, stage: str, step: int) -> Path:
@@ -104,17 +105,26 @@ def load_newest(directory: Path, stage: str, like: Any, expected: dict[str, Any]
       CheckpointError: damaged or of another run; the message names the last good one, if any, and how
         to go on from it.
     """
+    found = processes.first(lambda: _newest(directory, stage, like, expected))
+    if found is None:
+        return None
+    step, record = found
+    return _restored(step_path(directory, stage, step), like, record), record
+
+
+def _newest(directory: Path, stage: str, like: Any, expected: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
+    """Step and record of a stage's newest checkpoint; see load_newest."""
     found = steps(directory, stage)
     if not found:
         return None
     newest = step_path(directory, stage, found[-1])
     try:
-        return _load_expected(newest, like, expected)
+        return found[-1], _checked(newest, like, expected)
     except CheckpointError as error:
         for step in reversed(found[:-1]):
             good = step_path(directory, stage, step)
             try:
-                _load_expected(good, like, expected)
+                _checked(good, like, expected)
             except CheckpointError:
                 continue
             raise CheckpointError(f"{error}.\nThe last good one is {good}: delete or move away the damaged "
@@ -123,13 +133,33 @@ def load_newest(directory: Path, stage: str, like: Any, expected: dict[str, Any]
                               f"{newest.parent}, and --resume begins that stage again") from error
 
 
-def _load_expected(path: Path, like: Any, expected: dict[str, Any]) -> tuple[Any, dict]:
-    tree, record = load(path, like)
+def _checked(path: Path, like: Any, expected: dict[str, Any]) -> dict[str, Any]:
+    """The record of a checkpoint that is whole, and what is wanted: CheckpointError, if it is not."""
+    try:
+        record = json.loads((path / "record.json").read_text())
+        seal = record.pop("seal")
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"checkpoint {path} is damaged: its record cannot be read ({error})") from error
+    if seal != _seal(record):
+        raise CheckpointError(f"checkpoint {path} is damaged: its record is not what was written")
+    if like is not None and (unlike := _difference(record["leaves"], describe(like))):
+        raise CheckpointError(f"checkpoint {path} is of another experiment or config: {unlike}")
+    if _digest(path / "state") != record["digest"]:
+        raise CheckpointError(f"checkpoint {path} is damaged: its bytes are not those that were written")
     for name, value in expected.items():
         if record.get(name) != value:
             raise CheckpointError(f"checkpoint {path} is of another run: its {name} is {record.get(name)}, "
                                   f"not {value}")
-    return tree, record
+    return record
+
+
+def _restored(path: Path, like: Any, record: dict[str, Any]) -> Any:
+    wanted = {name: _abstract(leaf) for name, leaf in _leaves(like)} if like is not None else _described(record)
+    tree = ocp.load(path.absolute() / "state", _nest(wanted))
+    if like is None:
+        return tree
+    found = dict(_leaves(tree))
+    return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in _names(like)])
 
 
 def _names(tree: Any) -> list[str]:
@@ -165,7 +195,7 @@ def _abstract(leaf: Any) -> jax.ShapeDtypeStruct:
 
 
 def _described(record: dict[str, Any]) -> dict[str, jax.ShapeDtypeStruct]:
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     lines = [line.split(" ", 2) for line in record["leaves"]]
     key_type = jax.eval_shape(lambda: jax.random.key(0)).dtype
     return {name: jax.ShapeDtypeStruct(tuple(json.loads(shape)), key_type if dtype == str(key_type) else dtype,

@@ -6,7 +6,9 @@ import errno
 import importlib
 import math
 import sys
+import traceback
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,9 +18,9 @@ import tyro
 
 import experiments
 from experiments.data import DataError, DataUnavailable
-from experiments.runner import directory
-from experiments.runner.config import RunConfig, configure
-from experiments.runner.errors import Interrupted, UserError
+from experiments.runner import directory, processes
+from experiments.runner.config import RunConfig, code_digest, configure, require, shared_flags
+from experiments.runner.errors import Interrupted, StoppedElsewhere, UserError
 from experiments.runner.progress import console, say
 from experiments.runner.result import Result, after_table, metrics_table, show
 from experiments.runner.run import parse_mesh
@@ -28,7 +30,7 @@ USAGE = """usage: python -m experiments NAME [flags]     flags of one: python -m
 experiments: {names}"""
 
 NEWEST = Path("the newest unfinished run")
-NOT_FINITE, REFUSED, CANNOT_WRITE = 1, 2, 74
+NOT_FINITE, REFUSED, CANNOT_WRITE, LOST = 1, 2, 74, 75
 CANNOT_WRITE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG,
                        errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
@@ -37,11 +39,26 @@ def main(arguments: Sequence[str]) -> int:
     """Run what the arguments say; returns the exit status.
 
     0: done. 1: done, but a run turned non-finite. 2: refused, with the reason. 74: the run directory
-    cannot be written. 128 + the signal's number: stopped, and saved.
+    cannot be written. 75: another process of the job was lost. 128 + the signal's number: stopped, and saved.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
         say(_usage())
         return 0 if arguments else REFUSED
+    try:
+        status = _run(arguments)
+    except BaseException as error:
+        if processes.count() == 1:
+            raise
+        if processes.is_loss(error):
+            print(f"error: {str(error).splitlines()[0]}", file=sys.stderr)
+        else:
+            traceback.print_exception(error)
+        processes.end(LOST)  # the others wait for arrays of this one, and notice
+    processes.leave()
+    return status
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         if arguments[0] == "--all":
             return _run_all(arguments[1:])
@@ -49,15 +66,18 @@ def main(arguments: Sequence[str]) -> int:
         show(result, console)
         return NOT_FINITE if result.failures else 0
     except (UserError, DataError, DataUnavailable) as error:
-        return _fail(str(error), REFUSED)
+        return processes.refuse(str(error), REFUSED)
+    except StoppedElsewhere as stop:
+        print(stop, file=sys.stderr)
+        return stop.status
     except Interrupted as stop:
-        return _fail(str(stop), 128 + stop.signal_number)
+        return processes.refuse(str(stop), 128 + stop.signal_number)
     except OSError as error:
         if error.errno not in CANNOT_WRITE_ERRORS:
             raise
         where = f" ({error.filename})" if error.filename else ""
-        return _fail(f"cannot write the run: {error.strerror}{where}. What was saved before stays; make room or "
-                     f"name another place by --out, and go on by --resume", CANNOT_WRITE)
+        return processes.refuse(f"cannot write the run: {error.strerror}{where}. What was saved before stays; make "
+                                f"room or name another place by --out, and go on by --resume", CANNOT_WRITE)
 
 
 def run_one(name: str, flags: Sequence[str]) -> Result:
@@ -70,11 +90,11 @@ def run_one(name: str, flags: Sequence[str]) -> Result:
         raise UserError(f"there is no experiment {name!r}\n{_usage()}")
     module = importlib.import_module(f"experiments.{name}")
     config = parse(name, module, flags)
-    _prepare_jax(config)
-    if config.resume is not None and (config.resume / "summary.json").exists():
+    config = _prepare_jax(name, config)
+    if config.resume is not None and processes.first((config.resume / "summary.json").exists):
         directory.refuse_changes(config.resume, directory.read_config(name, config.resume, module.Config), config)
         say(f"{config.resume} is finished")
-        directory.point_latest(config.resume)
+        processes.first(partial(directory.point_latest, config.resume))
         return experiments.load(config.resume)
     return module.run(config)
 
@@ -91,7 +111,8 @@ def parse(name: str, module: ModuleType, flags: Sequence[str]) -> Any:
         where = directory.newest_unfinished(name) if Path(resume) == NEWEST else Path(resume)
         where = where.resolve() if where.is_symlink() else where  # latest itself moves
         old = directory.read_config(name, where, module.Config)
-        defaults = dataclasses.replace(old, out=None, resume=where)
+        defaults = dataclasses.replace(old, out=None, resume=where, distributed=False, coordinator=None,
+                                       num_processes=None, process_id=None)
         flags = _without(flags, "--resume")
     return tyro.cli(module.Config, args=flags, default=defaults, prog=f"python -m experiments {name}",
                     description=module.__doc__)
@@ -123,21 +144,23 @@ def _without(flags: list[str], flag: str) -> list[str]:
     return [word for word in flags if not word.startswith(f"{flag}=")]
 
 
-def _prepare_jax(config: RunConfig) -> None:
-    """Settings that must be made before the first array is."""
+def _prepare_jax(name: str, config: RunConfig) -> RunConfig:
+    """Settings that must be made before the first array is; returns the config with its mesh, if it must have one."""
     if config.debug_nans:
         jax.config.update("jax_debug_nans", True)
     if config.distributed:
-        try:
-            jax.distributed.initialize()
-        except (ValueError, RuntimeError) as error:
-            raise UserError(f"--distributed: no job to join ({error}). It needs a cluster that jax detects, or "
-                            f"JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID") from error
-        if jax.process_count() > 1:
-            raise UserError(f"--distributed: the job has {jax.process_count()} processes, and a run is written by one")
-    elif config.mesh is not None:  # a CPU counts as as many devices as asked for; accelerators stay as they are
+        processes.join(config)
+        console.quiet = not processes.writes()
+        processes.require_same({"experiment": name, "code of fingerprint": code_digest(), "jax": jax.__version__,
+                                **shared_flags(config)})
+    if config.mesh is not None:  # a CPU counts as as many devices as asked for; accelerators stay as they are
+        devices, many = max(math.prod(parse_mesh(config.mesh).values()), 1), processes.count()
+        require(devices % many == 0, "--mesh", f"of a multiple of {many} devices, alike for each process", config.mesh)
         with contextlib.suppress(RuntimeError):  # too late, they are counted: the mesh is checked against them
-            jax.config.update("jax_num_cpu_devices", max(math.prod(parse_mesh(config.mesh).values()), 1))
+            jax.config.update("jax_num_cpu_devices", devices // many)
+    elif processes.count() > 1:
+        return dataclasses.replace(config, mesh=f"data={jax.device_count()}")
+    return config
 
 
 def _run_all(flags: Sequence[str]) -> int:
@@ -154,8 +177,3 @@ def _run_all(flags: Sequence[str]) -> int:
 
 def _usage() -> str:
     return USAGE.format(names=", ".join(experiments.names()))
-
-
-def _fail(message: str, status: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return status

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from experiments.runner.devices import PRECISIONS
 from experiments.runner.errors import UserError
 
 
@@ -31,7 +32,21 @@ class RunConfig:
     mesh: str | None = None
     """Axes of a mesh over the devices, as in data=4,model=2; batches are divided over `data`."""
     distributed: bool = False
-    """Join a job that jax.distributed finds in the environment; of one process, so far."""
+    """Be one process of several that share the work, and a file system; without --mesh, data=all their devices. Start
+    each with the same flags: Slurm, Kubernetes, GKE or Cloud TPU tell jax which one it is, or the next three do."""
+    coordinator: str | None = None
+    """HOST:PORT at which process 0 listens, and where the others reach it."""
+    num_processes: int | None = None
+    """How many processes there are."""
+    process_id: int | None = None
+    """Which of them this one is, from 0."""
+    join_seconds: float = 60.0
+    """How long to wait until all have joined; after that it is an error."""
+    precision: str = "default"
+    """Of products of float32 matrices on an accelerator, TensorFloat32 or bfloat16 as a rule: default, high or
+    highest, which is float32."""
+    compilation_cache: Path | None = None
+    """Keep compiled programs there for the next run, apart by versions and host."""
     profile: bool = False
     """Write a jax.profiler trace into the run directory."""
     debug_nans: bool = False
@@ -48,10 +63,18 @@ class RunConfig:
         require(self.seeds >= 1, "--seeds", "at least 1", self.seeds)
         require(0 <= self.seed < 2**32, "--seed", "0 to 2³² − 1", self.seed)
         require(self.checkpoint_seconds >= 0, "--checkpoint-seconds", "0 or more", self.checkpoint_seconds)
+        require(self.precision in PRECISIONS, "--precision", f"one of {', '.join(PRECISIONS)}", self.precision)
+        require(0 < self.join_seconds < 1e6, "--join-seconds", "positive, and finite", self.join_seconds)
+        if (self.coordinator, self.num_processes, self.process_id) != (None, None, None):
+            require_place_in_job(self)
 
 
-HOW_IT_RUNS = {"data_dir", "out", "resume", "distributed", "profile", "debug_nans", "checkpoint_seconds"}
-"""Flags that decide nothing about the result: a resumed run may change them."""
+ONES_OWN = {"data_dir", "out", "coordinator", "process_id", "compilation_cache"}
+"""Flags that may differ from one process of a job to the next."""
+
+HOW_IT_RUNS = ONES_OWN | {"resume", "mesh", "distributed", "num_processes", "join_seconds", "profile", "debug_nans",
+                          "checkpoint_seconds"}
+"""Flags that decide nothing about the result, but for rounding: a resumed run may change them."""
 
 
 def require(condition: bool, flag: str, what: str, value: Any) -> None:
@@ -63,6 +86,24 @@ def require(condition: bool, flag: str, what: str, value: Any) -> None:
     """
     if not condition:
         raise UserError(f"{flag} must be {what}, got {value}")
+
+
+def require_place_in_job(config: RunConfig) -> None:
+    """Refuse flags that do not say all of where a job is, and which of its processes this is.
+
+    Raises:
+      UserError: one is missing, or out of bounds.
+
+    >>> require_place_in_job(RunConfig(distributed=True, coordinator="host:1234", num_processes=2, process_id=1))
+    """
+    address, count, index = config.coordinator, config.num_processes, config.process_id
+    flags = "--coordinator, --num-processes and --process-id"
+    if not config.distributed or address is None or count is None or index is None:
+        raise UserError(f"{flags} must be given all three, with --distributed")
+    host, _, port = address.rpartition(":")
+    require(bool(host) and port.isdigit() and 0 < int(port) < 2**16, "--coordinator", "HOST:PORT", address)
+    require(count >= 1, "--num-processes", "at least 1", count)
+    require(0 <= index < count, "--process-id", f"0 to {count - 1}", index)
 
 
 def configure(module: ModuleType, preset: str = "quick", **flags: Any) -> Any:
@@ -109,3 +150,17 @@ def digest(config: RunConfig) -> str:
     """A fingerprint of the flags that decide the result."""
     deciding = {name: value for name, value in to_json(config).items() if name not in HOW_IT_RUNS}
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+
+def shared_flags(config: RunConfig) -> dict[str, Any]:
+    """The flags that all processes of a job must have alike, as "--flag"."""
+    return {f"--{name.replace('_', '-')}": value for name, value in to_json(config).items() if name not in ONES_OWN}
+
+
+def code_digest() -> str:
+    """A fingerprint of the source files of this program."""
+    total = hashlib.sha256()
+    root = Path(__file__).parents[2]
+    for file in sorted(file for package in ("experiments", "sandbox") for file in (root / package).rglob("*.py")):
+        total.update(str(file.relative_to(root)).encode() + file.read_bytes())
+    return total.hexdigest()[:12]

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import jax
 
-from experiments.runner import files
+from experiments.runner import files, processes
 from experiments.runner.config import RunConfig, changed, from_json, to_json
 from experiments.runner.errors import UserError
 
@@ -135,6 +135,7 @@ def manifest() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "versions": {package: metadata.version(package) for package in packages},
         "devices": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
+        "processes": processes.count(),
         "commit": _commit(),
     }
 

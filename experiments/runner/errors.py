@@ -11,3 +11,11 @@ class Interrupted(Exception):
     def __init__(self, message: str, signal_number: int):
         super().__init__(message)
         self.signal_number = signal_number
+
+
+class StoppedElsewhere(Exception):
+    """Another process of the job was refused; it says why, and this one stops, too."""
+
+    def __init__(self, process: int, status: int):
+        super().__init__(f"stopped: process {process} of the job was refused, and says why")
+        self.process, self.status = process, status

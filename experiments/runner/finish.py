@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from experiments.runner import checkpoints, directory, figures, files
+from experiments.runner import checkpoints, directory, figures, files, processes
 from experiments.runner.config import RunConfig
 from experiments.runner.errors import UserError
 from experiments.runner.result import Result
@@ -30,18 +30,26 @@ def finish(run: Run, *, metrics: Mapping[str, Sequence[float]], reference: Mappi
       Result.
     """
     config = run.config
-    paths = {name: figures.save(run.directory, name, figure) for name, figure in drawn.items()}
+    paths = processes.first(lambda: {name: str(figures.save(run.directory, name, figure))
+                                     for name, figure in drawn.items()})
     kept = run.directory / "learned"
-    if not kept.exists():
+    if not processes.first(kept.exists):
         checkpoints.save(kept, learned, {"experiment": run.name})
     failures = tuple(f"{failure.stage}, {failure.label}: {failure.leaf} at step {failure.step}"
                      for failure in run.failures)
-    devices = json.loads((run.directory / "manifest.json").read_text())["devices"]
-    seeds = range(config.seed, config.seed + config.seeds)
-    summary = summarise(run.name, config.preset, config.subject, seeds, metrics, total_seconds(run), devices, reference)
-    files.write_json(run.directory / "summary.json", {**summary, "failures": failures, "sample": sample})
-    directory.point_latest(run.directory)
-    return Result(config, summary, run.directory, paths, model, failures, sample)
+
+    def conclude() -> dict[str, Any]:
+        devices = json.loads((run.directory / "manifest.json").read_text())["devices"]
+        seeds = range(config.seed, config.seed + config.seeds)
+        summary = summarise(run.name, config.preset, config.subject, seeds, metrics, total_seconds(run), devices,
+                            reference)
+        files.write_json(run.directory / "summary.json", {**summary, "failures": failures, "sample": sample})
+        directory.point_latest(run.directory)
+        return summary
+
+    summary = processes.first(conclude)
+    return Result(config, summary, run.directory, {name: Path(path) for name, path in paths.items()}, model, failures,
+                  sample)
 
 
 def load(where: Path, name: str, config_type: type[RunConfig], revive: Any) -> Result:

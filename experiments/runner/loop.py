@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.runner import checkpoints, metrics
+from experiments.runner import checkpoints, metrics, processes
 from experiments.runner.config import digest
 from experiments.runner.errors import Interrupted
+from experiments.runner.placing import bring_home, place, readable
 from experiments.runner.progress import bar, say
 from experiments.runner.run import Failure, Run
 from experiments.runner.stage import Stage, chunk, placements
@@ -33,10 +34,11 @@ def train(run: Run, stage: Stage) -> Trained:
       CheckpointError: the newest checkpoint is damaged or of another run.
     """
     name, num_steps, labels = stage.name, stage.num_steps, stage.labels
-    identity = {"experiment": run.name, "stage": name, "config": digest(run.config)}
+    identity = {"experiment": run.name, "stage": name, "config": digest(run.config),
+                "layout of data (--mesh has a say in it)": checkpoints.layout(stage.data)}
     of_state, of_data = placements(stage, run.mesh)
     state = begin(run, name, stage.initial, *stage.given, out_shardings=of_state)
-    data = jax.device_put(stage.data, of_data)
+    data = place(stage.data, of_data)
     seconds = run.seconds[name]
     done, saved_at = 0, time.monotonic()
     if restored := checkpoints.load_newest(run.directory, name, state, identity):
@@ -46,7 +48,7 @@ def train(run: Run, stage: Stage) -> Trained:
         run.failures += [Failure(*failure) for failure in record["failures"]]
         run.metrics_bytes = record["metrics_bytes"]
         run.earlier_seconds += sum(seconds.values())
-    if done < num_steps and not _all_failed(run, stage):
+    if done < num_steps and not _all_failed(run, stage) and processes.writes():
         metrics.cut(run.directory, run.metrics_bytes)  # drops what an earlier try wrote after its checkpoint
     chunks: dict[int, Callable[..., Chunk]] = {}
 
@@ -65,16 +67,18 @@ def train(run: Run, stage: Stage) -> Trained:
             _note_failures(run, stage, state, data, done, length, np.asarray(finite))
             done += length
             means = {metric: np.asarray(trace).mean(axis=1) for metric, trace in traces.items()}
-            metrics.append(run.directory, name, done, labels, means, seconds["run"] + time.perf_counter() - began)
+            if processes.writes():
+                metrics.append(run.directory, name, done, labels, means, seconds["run"] + time.perf_counter() - began)
             show(done, "  ".join(f"{metric} {np.mean(value):.4f}" for metric, value in means.items()))
             seconds["run"] += time.perf_counter() - began
             at_end = done == num_steps or _all_failed(run, stage)
-            if at_end or run.asked_to_stop or time.monotonic() - saved_at >= run.config.checkpoint_seconds:
+            stop, due = _agreed(run, time.monotonic() - saved_at >= run.config.checkpoint_seconds)
+            if at_end or stop or due:
                 _save(run, name, state, done, identity)
                 saved_at = time.monotonic()
-            heed_signals(run, name, done, num_steps)
+                heed_signals(run, name, done, num_steps)
     failed = {failure.label for failure in run.failures if failure.stage == name}
-    return Trained(state, np.array([label not in failed for label in labels]))
+    return Trained(bring_home(state), np.array([label not in failed for label in labels]))
 
 
 def begin(run: Run, stage: str, function: Callable[..., Any], *arguments: Any, out_shardings: Any = None) -> Any:
@@ -97,28 +101,37 @@ def spending(run: Run, stage: str) -> Iterator[None]:
 
 
 def heed_signals(run: Run, stage: str, done: int, num_steps: int) -> None:
-    """Stop here if that was asked for; what `train` saved stays.
+    """Stop here if that was asked for, of any process; what `train` saved stays.
 
     Raises:
       Interrupted: SIGTERM or Ctrl-C.
     """
-    if run.asked_to_stop:
+    stop, _ = _agreed(run, False)
+    if stop:
         raise Interrupted(f"Stopped in {stage} at step {done} of {num_steps}, and saved. Go on with "
-                          f"--resume {run.directory}", run.asked_to_stop)
+                          f"--resume {run.directory}", stop)
+
+
+def _agreed(run: Run, due: bool) -> tuple[int, bool]:
+    """The signal that any process was sent, or 0; and whether the first one finds a checkpoint due."""
+    said = processes.meet([run.asked_to_stop, due])
+    return max(stop for stop, _ in said), said[0][1]
 
 
 def _compile(function: Callable[..., Chunk], of_state: Any, state: Any, data: tuple) -> Callable[..., Chunk]:
-    """Compiled ahead of time: the state donated, and placed at the end as it was at the start."""
-    jitted = jax.jit(function, donate_argnums=0, out_shardings=Chunk(of_state, None, None))
+    """Compiled ahead of time: the state donated, and placed at the end as it was at the start; the rest to be read."""
+    jitted = jax.jit(function, donate_argnums=0, out_shardings=Chunk(of_state, readable(), readable()))
     return jitted.lower(state, *data).compile()
 
 
 def _save(run: Run, stage: str, state: Any, step: int, identity: dict[str, Any]) -> None:
-    run.metrics_bytes = metrics.flush(run.directory)
+    if processes.writes():
+        run.metrics_bytes = metrics.flush(run.directory)
     record = {**identity, "step": step, "seconds": run.seconds[stage], "metrics_bytes": run.metrics_bytes,
               "failures": [failure for failure in run.failures if failure.stage == stage]}
     checkpoints.save(checkpoints.step_path(run.directory, stage, step), state, record)
-    checkpoints.prune(run.directory, stage)
+    if processes.writes():
+        checkpoints.prune(run.directory, stage)
 
 
 def _all_failed(run: Run, stage: Stage) -> bool:
@@ -132,8 +145,9 @@ def _note_failures(run: Run, stage: Stage, state: Any, data: tuple, done: int, l
     for k in np.flatnonzero(~finite).tolist():
         label = stage.labels[k]
         if label not in known:
+            at_home, data = bring_home((state, data))
             own_data = data if stage.data_axis is None else _nth(data, k)
-            offset, leaf = _replay(stage.step, _nth(state, k), own_data, length)
+            offset, leaf = _replay(stage.step, _nth(at_home, k), own_data, length)
             run.failures.append(Failure(stage.name, label, done + offset, leaf))
             say(f"{stage.name}, {label}: {leaf} is not finite at step {done + offset}. It stands still at step "
                 f"{done}, its last good one; the others go on.")

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import jax
 
+from experiments.runner import devices, files, processes
 from experiments.runner import directory as directories
-from experiments.runner import files
 from experiments.runner.config import RunConfig, require
 from experiments.runner.errors import UserError
 from experiments.runner.progress import say
@@ -57,22 +57,26 @@ def start(name: str, config: RunConfig, data: str = "") -> Iterator[Run]:
     Raises:
       UserError: --out is taken, --resume cannot go on, the mesh does not fit the devices.
     """
-    if config.resume is None:
-        directory = directories.create(name, config, data)
-    else:
-        directory = config.resume
-        old = directories.read_config(name, directory, type(config))
-        directories.refuse_changes(directory, old, config)
-        directories.refuse_other_data(directory, data)
-        if (directory / "summary.json").exists():
-            raise UserError(f"{directory} is finished: experiments.load({str(directory)!r}) brings it back")
-    with directories.hold(directory):
-        files.remove_leftovers(directory)
-        run = Run(name, config, directory, _mesh(config.mesh))
-        device = jax.devices()[0]
+    processes.require_same({"data of fingerprint": data})
+    device, many = jax.devices()[0], processes.count()  # counted by all together, before one of them goes ahead
+    with contextlib.ExitStack() as held:
+        def claim() -> str:
+            directory = directories.create(name, config, data) if config.resume is None else _gone_on_with(
+                name, config, config.resume, data)
+            held.enter_context(directories.hold(directory))
+            files.remove_leftovers(directory)
+            return str(directory)
+
+        run = Run(name, config, Path(processes.first(claim)), _mesh(config.mesh))
+        processes.watch(run.directory)
         say(f"{name}, preset {config.preset}, {config.subject}, on {jax.device_count()} x {device.device_kind} "
-            f"({device.platform})" + ("" if config.resume is None else f"; going on with {directory}"))
-        with _stop_later(run), _profile(run):
+            f"({device.platform})" + (f" of {many} processes" if many > 1 else "")
+            + ("" if config.resume is None else f"; going on with {run.directory}"))
+        if unused := devices.unused_accelerator():
+            say(unused)
+        if config.compilation_cache is not None:
+            devices.keep_programs(config.compilation_cache)
+        with devices.at_precision(config.precision), _stop_later(run), _profile(run):
             yield run
 
 
@@ -156,6 +160,19 @@ def total_seconds(run: Run) -> dict[str, float]:
     return {"compile": compiled, "run": ran, "total": total, **stages}
 
 
+def _gone_on_with(name: str, config: RunConfig, directory: Path, data: str) -> Path:
+    """The directory of an unfinished run that this config and these data may go on with: UserError, if they may not."""
+    old = directories.read_config(name, directory, type(config))
+    directories.refuse_changes(directory, old, config)
+    directories.refuse_other_data(directory, data)
+    if (directory / "summary.json").exists():
+        raise UserError(f"{directory} is finished: experiments.load({str(directory)!r}) brings it back")
+    if old.mesh != config.mesh:
+        say(f"The mesh was {old.mesh}, and is {config.mesh}: the run goes on to the same numbers up to rounding, no "
+            f"longer to the bit.")
+    return directory
+
+
 def _mesh(text: str | None) -> jax.sharding.Mesh | None:
     if text is None:
         return None
@@ -186,4 +203,5 @@ def _stop_later(run: Run) -> Iterator[None]:
 
 
 def _profile(run: Run) -> contextlib.AbstractContextManager:
-    return jax.profiler.trace(run.directory / "profile") if run.config.profile else contextlib.nullcontext()
+    wanted = run.config.profile and processes.writes()
+    return jax.profiler.trace(run.directory / "profile") if wanted else contextlib.nullcontext()

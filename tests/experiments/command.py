@@ -22,14 +22,14 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def start(*arguments, cwd, limit="", keep_compiled=False):
+def start(*arguments, cwd, limit="", keep_compiled=False, root=ROOT):
     """A process that runs `python -m experiments` with these arguments in this directory.
 
-    limit: a shell command before it, as in "ulimit -f 4".
+    limit: a shell command before it, as in "ulimit -f 4". root: of the checkout.
     keep_compiled: whether later processes may load what this one compiles. Not if it may be killed, or be short of
       disk: jax would leave half a file, and warn in every process that reads it.
     """
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "COLUMNS": "100",
+    env = {**os.environ, "PYTHONPATH": str(root), "JAX_PLATFORMS": "cpu", "COLUMNS": "100",
            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0" if keep_compiled else "inf"}
     python = [sys.executable, "-W", "error::UserWarning", "-c", MAIN, *map(str, arguments)]
     return subprocess.Popen(["sh", "-c", f'{limit or "true"}; exec "$@"', "sh", *python], cwd=cwd, env=env, text=True,

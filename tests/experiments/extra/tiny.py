@@ -1,4 +1,4 @@
-"""A least-squares problem in three unknowns: the smallest experiment there can be."""
+"""A least-squares problem in four unknowns: the smallest experiment there can be, and divided where there is a mesh."""
 
 import dataclasses
 
@@ -14,10 +14,11 @@ from experiments.runner.loop import train
 from experiments.runner.run import seed_keys, seed_labels, start
 from experiments.runner.stage import Stage
 from experiments.runner.summary import Reference
+from sandbox.sharding import where_it_fits
 from sandbox.training import init_state, step_of
 
 NAME = "tiny"
-TARGET = np.array([1.0, -2.0, 3.0], np.float32)
+TARGET = np.array([1.0, -2.0, 3.0, -4.0], np.float32)
 PRESETS = {"quick": {}, "full": {"num_steps": 80}}
 
 
@@ -62,15 +63,16 @@ def stages(config, task, mesh):
     optimizer = optax.adam(0.1)
 
     def initial(key):
-        return init_state({"w": jnp.zeros(3)}, optimizer, key)
+        return init_state({"w": jnp.zeros(4)}, optimizer, key)
 
     def sample(key, bad_key):
-        noise = 0.1 * jax.random.normal(key, (3,))
+        noise = 0.1 * jax.random.normal(key, (4,))
         return TARGET + jnp.where(jax.random.bits(key) == bad_key, jnp.nan, noise)
 
     bad_key = jax.random.bits(jax.random.fold_in(jax.random.key(config.nan_seed % 2**32), 12))
     return tuple(Stage(name, jax.vmap(initial), (seed_keys(config),), step_of(loss, optimizer, sample), (bad_key,),
-                       num_steps=config.num_steps, chunk_steps=4, labels=seed_labels(config))
+                       num_steps=config.num_steps, chunk_steps=4, labels=seed_labels(config),
+                       state_rules=((r"\['w'\]", where_it_fits(None, "data")),))
                  for name in ("first", "second"))
 
 

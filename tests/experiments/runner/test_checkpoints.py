@@ -13,6 +13,7 @@ import pytest
 
 from experiments.runner import checkpoints
 from experiments.runner.checkpoints import CheckpointError
+from sandbox.sharding import make_mesh, place, where_it_fits
 from sandbox.training import init_state
 
 RECORD = {"experiment": "tiny", "step": 3, "loss": float("nan")}
@@ -82,6 +83,18 @@ def test_an_edited_record_is_refused(saved):
     (saved / "record.json").write_text(json.dumps({**record, "step": 4}))
     with pytest.raises(CheckpointError, match="record is not what was written"):
         checkpoints.load(saved, state())
+
+
+def test_what_eight_devices_saved_two_or_one_restore(tmp_path):
+    def placed(tree, devices):
+        mesh = make_mesh({"data": devices}, jax.devices()[:devices])
+        return place(mesh, tree, [("w", where_it_fits("data"))])
+
+    checkpoints.save(tmp_path / "c", placed(state(size=16), 8), RECORD)
+    for devices in (2, 1):
+        tree, _ = checkpoints.load(tmp_path / "c", placed(state(seed=1, size=16), devices))
+        assert len(tree.params["w"].sharding.device_set) == devices
+        chex.assert_trees_all_equal(bits(jax.device_get(tree.params)), bits(jax.device_get(state(size=16).params)))
 
 
 def test_another_shape_is_refused_by_leaf(saved):

@@ -244,7 +244,7 @@ def test_a_run_is_brought_back(finished, monkeypatch):
     cwd, out = finished
     monkeypatch.setattr(experiments, "__path__", [*experiments.__path__, str(Path(command.__file__).parent / "extra")])
     result = experiments.load(cwd / "runs" / "tiny" / "latest")
-    assert result.model.shape == (2, 3)
+    assert result.model.shape == (2, 4)
     assert result.summary["metrics"]["error"]["mean"] == pytest.approx(
         float(out.split("error")[1].split("│")[1].split("±")[0]), abs=1e-4)
     assert result.figures["nothing"].exists()

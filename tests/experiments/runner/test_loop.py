@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 from experiments.runner import metrics
+from experiments.runner.checkpoints import CheckpointError
 from experiments.runner.config import RunConfig
 from experiments.runner.errors import UserError
 from experiments.runner.loop import train
@@ -21,12 +22,12 @@ def good(state):
     return {"x": state["x"] + 1, "n": state["n"] + 1}, {"x": state["x"]}
 
 
-def take(config, stages, data=""):
+def take(config, stages, data="", given=()):
     """Train the stages; returns what the log says of them, and who failed."""
     with start("tiny", config, data) as run:
         for stage, step in stages:
             state = {"x": jnp.ones(1), "n": jnp.zeros(1, jnp.int32)}
-            train(run, Stage(stage, lambda state: state, (state,), step, (), num_steps=8, chunk_steps=4,
+            train(run, Stage(stage, lambda state: state, (state,), step, given, num_steps=8, chunk_steps=4,
                              labels=["seed 0"]))
         return [(line["stage"], line["step"]) for line in metrics.read(run.directory)], run.failures
 
@@ -43,6 +44,16 @@ def test_other_data_are_refused(tmp_path):
     take(RunConfig(out=tmp_path / "run"), [("a", good)], data="one")
     with pytest.raises(UserError, match=r"the data of .* have changed since it began"):
         take(RunConfig(resume=tmp_path / "run"), [("a", good)], data="another")
+
+
+def test_a_state_that_goes_by_the_order_of_other_data_is_refused(tmp_path):
+    """As where rows are dealt out to the devices of a mesh: of equal shape, and of another order."""
+    def step(state, rows):
+        return good(state)
+
+    take(RunConfig(out=tmp_path / "run"), [("a", step)], given=(jnp.ones((2, 2)),))
+    with pytest.raises(CheckpointError, match=r"its layout of data \(--mesh has a say in it\) is"):
+        take(RunConfig(resume=tmp_path / "run"), [("a", step)], given=(jnp.ones((4, 1)),))
 
 
 def test_a_cut_never_lengthens_the_log(tmp_path):

@@ -1,0 +1,48 @@
+"""What a run computes on and in: precision, dtype, kept programs; and what of the machine it leaves unused."""
+
+import contextlib
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+PRECISIONS = ("default", "high", "highest")
+"""Of products of float32 matrices. On a CPU all are float32; on a GPU the first two are TensorFloat32; on a TPU
+bfloat16 in one pass, in three, in six. Filters and solves ask for the highest by themselves."""
+
+DTYPES: Mapping[str, Any] = {"float32": None, "bfloat16": jnp.bfloat16}
+"""What a network computes in, by the flag's value. Parameters, losses and what an optimiser remembers are float32."""
+
+SIGNS = {"cuda": ("GPU of NVIDIA", "proc/driver/nvidia/gpus/*", "dev/nvidia[0-9]*"),
+         "tpu": ("TPU", "dev/accel[0-9]*", "dev/vfio/[0-9]*")}
+
+
+def unused_accelerator(root: Path = Path("/")) -> str | None:
+    """An accelerator that the machine has while jax computes on the CPU, and what to do; None where all is well.
+
+    Whoever sets JAX_PLATFORMS has chosen.
+    """
+    if jax.default_backend() != "cpu" or os.environ.get("JAX_PLATFORMS"):
+        return None
+    for extra, (name, *signs) in SIGNS.items():
+        if any(any(root.glob(sign)) for sign in signs):
+            return (f"This machine has a {name}, and jax computes on the CPU: `make run-experiment EXTRAS={extra}` "
+                    f"installs what jax lacks, JAX_PLATFORMS=cpu says that it is meant so.")
+    return None
+
+
+def at_precision(precision: str) -> contextlib.AbstractContextManager:
+    """What is traced meanwhile multiplies at one of PRECISIONS, unless it asks for another."""
+    return contextlib.nullcontext() if precision == "default" else jax.default_matmul_precision(precision)
+
+
+def keep_programs(where: Path) -> Path:
+    """Keep compiled programs there for the runs to come, apart by versions and host; returns the folder."""
+    kept = where / f"jax-{jax.__version__}-python-{platform.python_version()}" / (platform.node() or "host")
+    jax.config.update("jax_compilation_cache_dir", str(kept.absolute()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    return kept

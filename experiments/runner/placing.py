@@ -1,0 +1,68 @@
+"""Arrays on the devices of all processes, and back in the hands of each."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from experiments.runner import processes
+
+
+def place(tree: Any, shardings: Any) -> Any:
+    """The same arrays, which every process has whole, where they are to be: each process places its own part.
+
+    >>> place(np.ones(2), jax.sharding.SingleDeviceSharding(jax.devices()[0]))
+    Array([1., 1.], dtype=float32)
+    """
+    if processes.count() == 1:
+        return jax.device_put(tree, shardings)
+    return jax.tree.map(_place, tree, shardings)
+
+
+def readable() -> jax.sharding.Sharding | None:
+    """Where outputs of a program go that every process reads; None: wherever it likes, where one process has it all."""
+    return None if processes.count() == 1 else _copies()
+
+
+def everywhere(tree: Any) -> Any:
+    """Copies for every device of every process, of what is on this process alone; the rest stays."""
+    if processes.count() == 1:
+        return tree
+    copies = _copies()
+    return jax.tree.map(lambda leaf: _place(leaf, copies) if _is_here(leaf) else leaf, tree)
+
+
+def bring_home(tree: Any) -> Any:
+    """The whole of every array, on this process's first device: what spans processes can be computed with, not read."""
+    away = [leaf for leaf in jax.tree.leaves(tree) if not _is_here(leaf)]
+    if not away:
+        return tree
+    copies = iter(jax.jit(lambda leaves: leaves, out_shardings=_copies())(away))
+    return jax.tree.map(lambda leaf: leaf if _is_here(leaf) else _unbound(next(copies).addressable_data(0)), tree)
+
+
+def _copies() -> NamedSharding:
+    return NamedSharding(jax.sharding.Mesh(jax.devices(), "all"), PartitionSpec())
+
+
+def _place(leaf: Any, sharding: jax.sharding.Sharding) -> jax.Array:
+    values = leaf if _is_key(leaf) else np.asarray(leaf)
+    return jax.make_array_from_callback(values.shape, sharding, lambda part: values[part])
+
+
+def _unbound(leaf: jax.Array) -> jax.Array:
+    """The same array by way of the host: bound to no device, it can be used with arrays of any."""
+    if _is_key(leaf):
+        words = jnp.asarray(np.asarray(jax.random.key_data(leaf)))
+        return jax.random.wrap_key_data(words, impl=jax.random.key_impl(leaf))
+    return jnp.asarray(np.asarray(leaf))
+
+
+def _is_here(leaf: Any) -> bool:
+    return not isinstance(leaf, jax.Array) or leaf.is_fully_addressable
+
+
+def _is_key(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)

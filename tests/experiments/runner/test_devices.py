@@ -1,0 +1,48 @@
+"""What a machine has and jax leaves unused is called out; programs are kept where one says, by versions and host."""
+
+import jax
+import pytest
+
+from experiments.runner import devices
+
+
+@pytest.mark.parametrize("sign, name, extra", [
+    ("proc/driver/nvidia/gpus/0000:01:00.0", "GPU of NVIDIA", "EXTRAS=cuda"),
+    ("dev/nvidia0", "GPU of NVIDIA", "EXTRAS=cuda"),
+    ("dev/accel0", "TPU", "EXTRAS=tpu"),
+    ("dev/vfio/0", "TPU", "EXTRAS=tpu"),
+])
+def test_an_accelerator_that_is_not_used_is_called_out(tmp_path, monkeypatch, sign, name, extra):
+    monkeypatch.delenv("JAX_PLATFORMS")
+    assert devices.unused_accelerator(tmp_path) is None
+    (tmp_path / sign).parent.mkdir(parents=True)
+    (tmp_path / sign).touch()
+    said = devices.unused_accelerator(tmp_path)
+    assert f"a {name}, and jax computes on the CPU" in said and extra in said
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    assert devices.unused_accelerator(tmp_path) is None
+
+
+def test_precision_is_what_matrix_products_ask_for():
+    def asked():
+        [product] = jax.make_jaxpr(lambda x: x @ x)(jax.numpy.ones((2, 2))).eqns
+        return product.params["precision"]
+
+    with devices.at_precision("default"):
+        assert asked() is None
+    with devices.at_precision("highest"):
+        assert set(asked()) == {jax.lax.Precision.HIGHEST}
+
+
+def test_programs_are_kept_apart_by_versions_and_host(tmp_path, monkeypatch):
+    before = jax.config.jax_compilation_cache_dir, jax.config.jax_persistent_cache_min_compile_time_secs
+    try:
+        monkeypatch.setattr(devices.platform, "node", lambda: "one")
+        one = devices.keep_programs(tmp_path)
+        monkeypatch.setattr(devices.platform, "node", lambda: "another")
+        assert devices.keep_programs(tmp_path) != one
+        assert jax.__version__ in str(one.relative_to(tmp_path))
+        assert jax.config.jax_compilation_cache_dir == str(tmp_path / one.relative_to(tmp_path).parent / "another")
+    finally:
+        for name, value in zip(("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"), before):
+            jax.config.update(name, value)
