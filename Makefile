@@ -2,6 +2,7 @@
 
 EXP ?=
 ARGS ?=
+TOPOLOGY ?=
 PYTHON ?=
 EXTRAS ?=
 export PYTHON
@@ -10,7 +11,7 @@ python := .venv/bin/python
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run-experiment test verify bench shell data lint versions clean .venv .venv-peers
+.PHONY: help run-experiment test verify bench tpu-check parity shell data lint versions clean .venv .venv-peers .venv-tpu-check
 
 ##@ Experiments
 run-experiment: .venv ## every experiment, its quick preset; with EXP=name that one, as ARGS say
@@ -36,6 +37,13 @@ lint: .venv ## style, types, and who may import whom
 	@$(bin)/ruff check .
 	@$(bin)/pyright --pythonpath $(python)
 	@$(bin)/lint-imports
+
+##@ Other machines
+tpu-check: .venv-tpu-check ## every loss and training chunk compiled for TPUs, without one
+	@.venv-tpu-check/bin/python -m experiments.porting $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(ARGS)
+
+parity: .venv ## every loss and gradient on the accelerator that is here, beside the CPU
+	@$(python) -m experiments.porting.parity $(ARGS)
 
 ##@ Desk
 define AT_HAND
@@ -73,6 +81,7 @@ END {
   title("Variables")
   row("EXP=kalman", "the experiment to run")
   row("ARGS=\"--seed 3\"", "flags for whatever runs; ARGS=--help lists them")
+  row("TOPOLOGY=v5e:4x4", "the TPUs of tpu-check: v4, v5e, v5p or v6e, and how they are laid out")
   row("PYTHON=python3.12", "the interpreter that .venv is made with; python3 if none is named")
   row("EXTRAS=cuda", "jax for an accelerator: cuda, cuda12 or tpu; .venv remembers it")
   print ""
@@ -87,3 +96,6 @@ export PAGE
 
 .venv-peers:
 	@.ci/venv $@ peers $(EXTRAS)
+
+.venv-tpu-check:
+	@.ci/venv $@ tpu-check

@@ -17,7 +17,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def run(*command: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess:
-    ours = ("MAKE", "MFLAGS", "EXP", "ARGS", "PYTHON", "EXTRAS")  # what a surrounding make was called with
+    ours = ("MAKE", "MFLAGS", "EXP", "ARGS", "TOPOLOGY", "PYTHON", "EXTRAS")  # what a surrounding make was called with
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return subprocess.run(command, cwd=cwd, env=inherited | env, capture_output=True, text=True, timeout=60)
 
@@ -110,7 +110,8 @@ def test_a_set_up_cut_short_starts_over(set_up):
 
 def test_tested_versions_cover_what_is_required_and_name_no_host():
     extras = PYPROJECT["project"]["optional-dependencies"]
-    required = PYPROJECT["project"]["dependencies"] + extras["experiments"] + extras["dev"] + extras["peers"]
+    required = [*PYPROJECT["project"]["dependencies"], "libtpu", *(
+        line for extra in ("experiments", "dev", "peers", "tpu-check") for line in extras[extra])]
     names = {re.match(r"[\w-]+", line)[0].replace("_", "-") for line in required} - {"sandbox"}
     for path in sorted((ROOT / ".ci").glob("versions-*.txt")):
         lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
