@@ -5,10 +5,10 @@ what is shown compiles, and a tenth more of the size does not. Nothing is run, a
 """
 
 import dataclasses
+import itertools
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,16 +53,13 @@ def main(options: Options) -> int:
     if libtpu_version() is None:
         raise UserError("this asks the compiler for TPUs, libtpu, which is not installed: `make tpu-check` sets up "
                         ".venv-tpu-check, which has it")
-    began, found = time.monotonic(), []
-    chosen = [(subject, topology(name)) for subject in SUBJECTS if options.only in subject.name
-              for name in options.topologies]
-    if not chosen:
+    began = time.monotonic()
+    subjects = [subject for subject in SUBJECTS if options.only in subject.name]
+    if not subjects:
         raise UserError(f"--only {options.only}: the subjects are {', '.join(one.name for one in SUBJECTS)}")
-    with bar("sizes", len(chosen)) as show:
-        for subject, where in chosen:
-            show(len(found), f"{subject.name}, {where.name}")
-            size, figures = largest(partial(fitted, subject, where), where.usable, subject)
-            found.append(Largest(subject.name, subject.describe(size, len(where.devices)), where, figures))
+    places = [topology(name) for name in options.topologies]
+    with bar("searches", len(subjects) * len(places)) as show:
+        found = list(_search(subjects, places, show))
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         files.write_json(options.json, [_plain(one) for one in found])
@@ -71,30 +68,46 @@ def main(options: Options) -> int:
     return 0
 
 
-def largest(fitted: Callable[[int], Figures | None], usable: int, subject: Subject) -> tuple[int, Figures]:
+def _search(subjects: Sequence[Subject], places: Sequence[Topology], show: Callable[[int, str], None]
+            ) -> Iterator[Largest]:
+    """Each subject on each of the topologies; what fitted the one before says where to begin."""
+    numbers = itertools.count()
+    for subject in subjects:
+        size, chips = subject.start, 1
+        for where in places:
+            number, more = next(numbers), len(where.devices) / chips
+            chips = len(where.devices)
+
+            def fitted(tried: int, number=number, subject=subject, where=where, chips=chips) -> Figures | None:
+                show(number, f"{where.name}: {subject.describe(tried, chips)}?")
+                return figures_if_it_fits(subject, where, tried)
+
+            size, figures = largest(fitted, where.usable, subject.power, max(round(size * more**subject.with_chips), 1))
+            yield Largest(subject.name, subject.describe(size, chips), where, figures)
+
+
+def largest(fitted: Callable[[int], Figures | None], usable: int, power: float, guess: int) -> tuple[int, Figures]:
     """The size that fits where the next one does not; see `after`.
 
     Args:
-      fitted: what a size takes, or None where it does not fit. usable: bytes of a chip. subject: its start, and how
-        its memory goes with its size, which is a guess that only saves time.
+      fitted: what a size takes, or None where it does not fit. usable: bytes of a chip.
+      power: memory goes with size**power, about: a bad guess, of this or of the size, only takes longer.
 
     >>> class Takes(NamedTuple):
     ...     bytes: int
-    >>> line = SUBJECTS[1]._replace(start=1)
-    >>> largest(lambda size: Takes(size) if size <= 100 else None, 100, line)
-    (100, Takes(bytes=100))
+    >>> [largest(lambda size: Takes(size) if size <= 100 else None, 100, 1, guess)[0] for guess in (1, 93, 300)]
+    [100, 93, 99]
     """
-    size, refused, before = subject.start, None, (0.0, 0)
-    figures = fitted(size)
-    if figures is None:
-        raise UserError(f"{subject.name}: even the smallest, {subject.describe(size, 1)}, does not fit")
-    while refused is None or refused > after(size):
-        if refused is None:  # along the line through the last two
-            now = (size**subject.power, figures.bytes)
-            more = (usable - now[1]) * (now[0] - before[0]) / max(now[1] - before[1], 1)
-            tried, before = max(int((now[0] + more) ** (1 / subject.power)), after(size)), now
+    size, figures, refused = 0, None, None
+    while figures is None or refused is None or refused > after(size):
+        if figures is None:
+            tried = guess if refused is None else refused * 2 // 3
+        elif refused is None:
+            tried = max(int(size * (usable / figures.bytes) ** (1 / power)), after(size))
         else:
             tried = max((size + refused) // 2, after(size))
+        if tried < 1:
+            raise UserError("not even the smallest size fits")
         found = fitted(tried)
         if found is None:
             refused = tried
@@ -112,7 +125,7 @@ def after(size: int) -> int:
     return max(size + 1, size * 11 // 10)
 
 
-def fitted(subject: Subject, where: Topology, size: int) -> Figures | None:
+def figures_if_it_fits(subject: Subject, where: Topology, size: int) -> Figures | None:
     """What a size takes of a chip, or None where the compiler refuses it for want of memory."""
     try:
         figures = compile_for(where, Program(subject.name, str(size), lambda mesh: subject.build(size, mesh)))

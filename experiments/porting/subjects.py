@@ -29,13 +29,14 @@ TRACKS, ROWS, BEACONS = 100, 500, 8
 
 class Subject(NamedTuple):
     """build: (size, mesh) -> a step. describe: (size, chips) -> the size in words. power: memory goes with size**power,
-    about. start: a size that surely fits."""
+    about. start: a size that about fits one chip; as many chips as c fit start · c**with_chips, about."""
 
     name: str
     build: Callable[[int, Mesh], Built]
     describe: Callable[[int, int], str]
     power: float
     start: int
+    with_chips: float
 
 
 def language_model(size: int, mesh: Mesh) -> Built:
@@ -108,10 +109,10 @@ def _up_to(longest: int) -> tuple[int, ...]:
 SUBJECTS = (
     Subject("language model", language_model, lambda size, chips: (
         f"{num_parameters(size) / 1e9:.3g} billion parameters ({LAYERS} layers of width {256 * size:,}), "
-        f"{chips} x {CONTEXT:,} bytes a step"), power=2, start=2),
+        f"{chips} x {CONTEXT:,} bytes a step"), power=2, start=9, with_chips=0.5),
     Subject("rating matrix", rating_matrix, lambda size, chips: (
         f"{size * RATINGS / 1e9:.3g} billion ratings of {size * USERS / 1e6:.3g} million users and "
-        f"{size * ITEMS / 1e6:.3g} million items, rank {RANK}"), power=1, start=10),
+        f"{size * ITEMS / 1e6:.3g} million items, rank {RANK}"), power=1, start=300, with_chips=1),
     Subject("tracks", tracks, lambda size, chips: (
-        f"{size * TRACKS * chips:,} tracks of {ROWS} measurements"), power=1, start=10),
+        f"{size * TRACKS * chips:,} tracks of {ROWS} measurements"), power=1, start=2500, with_chips=0),
 )

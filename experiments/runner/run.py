@@ -59,6 +59,7 @@ def start(name: str, config: RunConfig, data: str = "") -> Iterator[Run]:
     """
     processes.require_same({"data of fingerprint": data})
     device, many = jax.devices()[0], processes.count()  # counted by all together, before one of them goes ahead
+    mesh = _mesh(config.mesh)
     with contextlib.ExitStack() as held:
         def claim() -> str:
             directory = directories.create(name, config, data) if config.resume is None else _gone_on_with(
@@ -67,7 +68,7 @@ def start(name: str, config: RunConfig, data: str = "") -> Iterator[Run]:
             files.remove_leftovers(directory)
             return str(directory)
 
-        run = Run(name, config, Path(processes.first(claim)), _mesh(config.mesh))
+        run = Run(name, config, Path(processes.first(claim)), mesh)
         processes.watch(run.directory)
         say(f"{name}, preset {config.preset}, {config.subject}, on {jax.device_count()} x {device.device_kind} "
             f"({device.platform})" + (f" of {many} processes" if many > 1 else "")
