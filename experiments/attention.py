@@ -22,8 +22,10 @@ from experiments.runner.config import RunConfig, require
 from experiments.runner.devices import DTYPES
 from experiments.runner.finish import finish
 from experiments.runner.loop import begin, train
+from experiments.runner.meshes import require_axes, require_divisible
 from experiments.runner.result import Result
-from experiments.runner.run import require_mesh, seed_keys, seed_labels, start
+from experiments.runner.run import start
+from experiments.runner.seeds import seed_keys, seed_labels
 from experiments.runner.stage import Stage
 from experiments.runner.summary import Reference
 from experiments.writing import figures, problem, report
@@ -135,7 +137,10 @@ def run(config: Config = Config()) -> Result:
     task = read(config)
     prompt = task.opening if config.prompt is None else config.prompt
     texts.encode(task.alphabet, prompt)  # an unknown character is refused before anything is learned
-    require_mesh(config, "--batch-size", config.batch_size, axes=("data", "model"))
+    require_axes(config, "model")
+    require_divisible(config, "--batch-size", config.batch_size)
+    require_divisible(config, "--heads", config.heads, "model")
+    require_divisible(config, "--key-heads", config.key_heads or config.heads, "model")
     model, budget = network(config, task.alphabet), (config.unit, config.steps, config.batch_size, config.context)
     with start(NAME, config, task.fingerprint) as work:
         [learn] = stages(config, task, work.mesh)

@@ -20,8 +20,10 @@ from experiments.runner.config import RunConfig, require
 from experiments.runner.devices import DTYPES
 from experiments.runner.finish import finish
 from experiments.runner.loop import begin, train
+from experiments.runner.meshes import require_axes, require_divisible
 from experiments.runner.result import Result
-from experiments.runner.run import require_mesh, seed_keys, seed_labels, start
+from experiments.runner.run import start
+from experiments.runner.seeds import seed_keys, seed_labels
 from experiments.runner.stage import Stage
 from experiments.runner.summary import Reference
 from experiments.vision import figures, problem, report
@@ -135,7 +137,8 @@ def run(config: Config = Config()) -> Result:
     require(config.batch_size <= num_images, "--batch-size", f"at most the {num_images:,} images to learn from",
             config.batch_size)
     model, flip, shape = network(config, num_classes), flip_rate(config, task), task.train.images.shape[1:]
-    require_mesh(config, "--batch-size", config.batch_size)
+    require_axes(config)
+    require_divisible(config, "--batch-size", config.batch_size)
     with start(NAME, config, task.fingerprint) as work:
         [learn] = stages(config, task, work.mesh)
         params = train(work, learn).state.average

@@ -26,8 +26,10 @@ from experiments.runner import metrics
 from experiments.runner.config import RunConfig, require
 from experiments.runner.finish import finish
 from experiments.runner.loop import train
+from experiments.runner.meshes import require_seeds_or, seeds_divide
 from experiments.runner.result import Result
-from experiments.runner.run import require_mesh, seed_keys, seed_labels, seeds_divide, start
+from experiments.runner.run import start
+from experiments.runner.seeds import seed_keys, seed_labels
 from experiments.runner.stage import EACH_RUN, Stage
 from sandbox import gan, sharding
 
@@ -132,7 +134,7 @@ def run(config: Config = Config()) -> Result:
     recipe = recipe_for(config)
     config = dataclasses.replace(config, **recipe._asdict())  # what a run was played with stays with it
     subject, labels = read(config), seed_labels(config)
-    require_mesh(config, *(("--seeds", config.seeds) if seeds_divide(config) else ("--batch-size", recipe.batch_size)))
+    require_seeds_or(config, "--batch-size", recipe.batch_size)
     with start(NAME, config, subject.fingerprint) as work:
         [play] = stages(config, subject, work.mesh)
         ends = train(work, play).state

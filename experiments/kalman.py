@@ -18,8 +18,10 @@ from experiments.runner import metrics
 from experiments.runner.config import RunConfig, require
 from experiments.runner.finish import finish
 from experiments.runner.loop import begin, train
+from experiments.runner.meshes import require_axes, require_divisible
 from experiments.runner.result import Result
-from experiments.runner.run import require_mesh, seed_keys, seed_labels, start
+from experiments.runner.run import start
+from experiments.runner.seeds import seed_keys, seed_labels
 from experiments.runner.stage import EACH_RUN, Stage
 from experiments.runner.summary import Reference
 from experiments.tracking import figures, problem, report
@@ -72,7 +74,8 @@ REFERENCE = {
 def run(config: Config = Config()) -> Result:
     """Read a recording, learn its noise, filter and smooth it, and judge the filter's claims."""
     task = read(config)
-    require_mesh(config, "--seeds", config.seeds)
+    require_axes(config)
+    require_divisible(config, "--seeds", config.seeds)
     with start(NAME, config, problem.fingerprint(task)) as work:
         [learn] = stages(config, task, work.mesh)
         params = train(work, learn).state.params

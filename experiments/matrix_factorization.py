@@ -7,7 +7,7 @@ what, ranked over all items, by alternating least squares. rank D: the posterior
 
 import dataclasses
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import numpy as np
@@ -22,8 +22,9 @@ from experiments.runner.config import RunConfig, require
 from experiments.runner.errors import UserError
 from experiments.runner.finish import finish
 from experiments.runner.loop import train
+from experiments.runner.meshes import num_devices, require_axes
 from experiments.runner.result import Result
-from experiments.runner.run import num_devices, require_mesh, start
+from experiments.runner.run import start
 from experiments.runner.stage import Stage
 from experiments.runner.summary import Reference
 from sandbox.matrix_factorization import predict, svdpp
@@ -36,6 +37,7 @@ NAME = "matrix_factorization"
 class Config(RunConfig):
     """Matrix factorization."""
 
+    mesh_decides: ClassVar[bool] = True  # a table's rows are dealt out over its devices
     folds: int = 5
     """How many of the data's five folds to run."""
     rank: int = 8
@@ -110,6 +112,7 @@ REFERENCE = {
 
 def run(config: Config = Config()) -> Result:
     """Read the folds, learn in each way, measure, draw, and hand over a recommender."""
+    require_axes(config)
     task = read(config)
     folds, ratings = task.folds, task.ratings
     with start(NAME, config, task.fingerprint) as work:
@@ -159,7 +162,6 @@ class Task(NamedTuple):
 def read(config: Config) -> Task:
     """The data set that the flags name: a run for each seed and fold."""
     folds = read_folds(config)
-    require_mesh(config, "--mesh", 0)
     data, folds = problem.fingerprint(folds), folds * config.seeds
     ratings = problem.stack(folds, parts=num_devices(config))
     liked = problem.middle(ratings.table.scale) if config.liked is None else config.liked

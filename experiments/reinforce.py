@@ -25,8 +25,10 @@ from experiments.runner.config import RunConfig, require
 from experiments.runner.errors import UserError
 from experiments.runner.finish import finish
 from experiments.runner.loop import begin, heed_signals, spending, train
+from experiments.runner.meshes import require_seeds_or, seeds_divide
 from experiments.runner.result import Result
-from experiments.runner.run import Run, judging_keys, require_mesh, seed_keys, seed_labels, seeds_divide, start
+from experiments.runner.run import Run, start
+from experiments.runner.seeds import judging_keys, seed_keys, seed_labels
 from experiments.runner.stage import EACH_RUN, Stage
 
 NAME = "reinforce"
@@ -135,8 +137,7 @@ def run(config: Config = Config()) -> Result:
     if config.env.startswith(GYMNASIUM):
         return act_in_gymnasium(config)
     environment, recipe = environment_of(config.env), recipe_for(config)
-    require_mesh(config, *(("--seeds", config.seeds) if seeds_divide(config) else
-                           ("--environments", recipe.environments)))
+    require_seeds_or(config, "--environments", recipe.environments)
     if config.evaluate_in_gym:
         in_gymnasium.require_matching(environment.name, environment)
     agent = read(config)
@@ -145,7 +146,7 @@ def run(config: Config = Config()) -> Result:
         solved = train(work, solve).state
         agent = agent.with_params(solved.learner.params)
         judge = partial(begin, work, "judge", partial(agent.judge, episodes=config.episodes))
-        to_judge = judging_keys(work)
+        to_judge = judging_keys(config)
         curves = {"solve": report.curves(metrics.read(work.directory, "solve"), recipe.batch_steps)}
         returns = {"solve": np.asarray(judge(agent.params.policy, to_judge))}
         for proper in plain:

@@ -27,8 +27,10 @@ from experiments.runner import metrics
 from experiments.runner.config import RunConfig, require
 from experiments.runner.finish import finish
 from experiments.runner.loop import train
+from experiments.runner.meshes import require_seeds_or, seeds_divide
 from experiments.runner.result import Result
-from experiments.runner.run import require_mesh, seed_keys, seed_labels, seeds_divide, start
+from experiments.runner.run import start
+from experiments.runner.seeds import seed_keys, seed_labels
 from experiments.runner.stage import EACH_RUN, Stage
 from sandbox import score_matching
 
@@ -121,7 +123,7 @@ def run(config: Config = Config()) -> Result:
     """Learn a score by each objective, measure its density, sample from it, and show it."""
     config = settled(config)
     subject, labels = read(config), seed_labels(config)
-    require_mesh(config, *(("--seeds", config.seeds) if seeds_divide(config) else ("--batch-size", config.batch_size)))
+    require_seeds_or(config, "--batch-size", config.batch_size)
     with start(NAME, config, subject.fingerprint) as work:
         diffusers = {stage.name: subject.diffuser.with_params(train(work, stage).state.average)
                      for stage in stages(config, subject, work.mesh)}

@@ -17,7 +17,8 @@ from experiments.diffusing.sampling import sampling_levels
 from experiments.diffusing.subject import Subject, Verdict
 from experiments.runner.config import require
 from experiments.runner.loop import begin, spending
-from experiments.runner.run import JUDGING, Run, judging_keys
+from experiments.runner.run import Run
+from experiments.runner.seeds import JUDGING, judging_keys
 from experiments.runner.summary import Reference
 from experiments.vision import likeness, made_figures
 from experiments.vision.problem import Part
@@ -84,7 +85,7 @@ def judge(run: Run, diffusers: Mapping[str, Diffuser], *, data: Images, held_out
     labels = np.arange(num, dtype=np.int32) % first.num_classes
     made = np.asarray(begin(run, "sample", lambda params, keys, labels: jax.lax.map(
         lambda one: first.drawn(one[0], one[1], num, (labels,), evaluations=EVALUATIONS), (params, keys)),
-        first.params, judging_keys(run), jnp.asarray(labels)))
+        first.params, judging_keys(run.config), jnp.asarray(labels)))
     reached[f"{part}classifier_accuracy"] = likeness.taught_by(run, made, labels, data)
     copies = likeness.memorised(run, made, data)
     reached["memorised"] = copies[:-1]
@@ -137,7 +138,7 @@ def path_of(run: Run, diffuser: Diffuser) -> tuple[np.ndarray, np.ndarray]:
 
         return jnp.stack([path, jax.lax.map(seen, (path, jnp.asarray(levels, path.dtype)))], axis=1)
 
-    return levels, np.asarray(begin(run, "sample", found, params, judging_keys(run)[0],
+    return levels, np.asarray(begin(run, "sample", found, params, judging_keys(run.config)[0],
                                     jnp.arange(num, dtype=jnp.int32)))
 
 

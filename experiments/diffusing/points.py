@@ -19,7 +19,8 @@ from experiments.diffusing.subject import Subject, Verdict
 from experiments.runner.errors import UserError
 from experiments.runner.loop import begin, spending
 from experiments.runner.progress import say
-from experiments.runner.run import JUDGING, Run, judging_keys
+from experiments.runner.run import Run
+from experiments.runner.seeds import JUDGING, judging_keys
 from experiments.runner.summary import Reference
 from sandbox import score_matching, two_sample
 
@@ -148,8 +149,9 @@ def samplers_compared(run: Run, diffuser: Diffuser, plane: Plane, compare: tuple
 
         return jax.lax.map(of_seed, (params, keys))
 
+    keys = judging_keys(run.config)
     return {(sampler, evaluations): np.asarray(begin(
-        run, "sample", partial(distances, sampler=sampler, evaluations=evaluations), diffuser.params, judging_keys(run),
+        run, "sample", partial(distances, sampler=sampler, evaluations=evaluations), diffuser.params, keys,
         truth)) for sampler, evaluations in asked}, np.asarray(begin(run, "sample", lambda keys, truth: jax.lax.map(
             lambda key: two_sample.energy_distance(plane.draw(key, COMPARED), truth), keys),
             jax.random.split(_key("others"), OTHERS), truth))
@@ -178,7 +180,7 @@ def path_of(run: Run, diffuser: Diffuser) -> tuple[np.ndarray, np.ndarray]:
     """From noise to data: levels (M,), and points at each of them, (M, STRIP, 2)."""
     params = jax.tree.map(lambda leaf: leaf[0], diffuser.params)
     path = begin(run, "sample", lambda params, key: diffuser.sampled(params, key, STRIP).path, params,
-                 judging_keys(run)[0])
+                 judging_keys(run.config)[0])
     return sampling_levels(len(path) - 1, diffuser.least_level, diffuser.most_level), np.asarray(path)
 
 

@@ -14,7 +14,8 @@ from experiments.forging.recipes import Recipe
 from experiments.forging.subject import Subject, Verdict
 from experiments.runner.config import require
 from experiments.runner.loop import begin
-from experiments.runner.run import Run, judging_keys
+from experiments.runner.run import Run
+from experiments.runner.seeds import judging_keys
 from experiments.vision import likeness, made_figures
 from experiments.vision.problem import Part
 from sandbox import convolution, gan
@@ -61,7 +62,7 @@ def judge(run: Run, forger: Forger, *, data: Images) -> Verdict:
     labels = np.arange(num, dtype=np.int32) % forger.num_classes
     forged = np.asarray(begin(
         run, "judge", lambda *of_seeds: jax.lax.map(lambda one: forger.forged(one[0], one[1], num, labels), of_seeds),
-        forger.params.generator, judging_keys(run)))
+        forger.params.generator, judging_keys(run.config)))
     eye = likeness.learn_to_see(run, data)
     accuracy = likeness.taught_by(run, forged, labels, data)
     apart, of_unseen, num_compared = likeness.distances(run, eye, forged, data)

@@ -13,7 +13,8 @@ from experiments.forging.forger import Forger
 from experiments.forging.recipes import Recipe
 from experiments.forging.subject import Subject, Verdict
 from experiments.runner.loop import begin
-from experiments.runner.run import Run, judging_keys
+from experiments.runner.run import Run
+from experiments.runner.seeds import judging_keys
 from sandbox import gan
 from sandbox.gan import Coverage, Mixture, Pairs, Players
 
@@ -46,7 +47,7 @@ def judge(run: Run, forger: Forger, *, mixture: Mixture) -> Verdict:
         samples = forger.forged(generator, key, SAMPLES)
         return samples, gan.mode_coverage(samples, mixture)
 
-    samples, found = begin(run, "judge", jax.vmap(of_seed), forger.params.generator, judging_keys(run))
+    samples, found = begin(run, "judge", jax.vmap(of_seed), forger.params.generator, judging_keys(run.config))
     found, samples = Coverage(*map(np.asarray, found)), np.asarray(samples)
     reached = {"modes": found.modes.astype(float), "high_quality": found.high_quality, "reverse_kl": found.reverse_kl,
                "covariance_ratio": np.array([mean_spread(one) for one in found.covariance_ratio])}

@@ -16,7 +16,8 @@ from experiments.forging.recipes import Recipe
 from experiments.forging.subject import Subject, Verdict
 from experiments.runner.errors import UserError
 from experiments.runner.loop import begin
-from experiments.runner.run import Run, judging_keys
+from experiments.runner.run import Run
+from experiments.runner.seeds import judging_keys
 from experiments.vision import likeness
 from sandbox import gan
 from sandbox.gan import Pairs
@@ -51,7 +52,7 @@ def judge(run: Run, forger: Forger, *, data: Images) -> Verdict:
     """How many of the modes STACKS of each seed are in, as a classifier of one channel sees them."""
     forged = np.asarray(begin(
         run, "judge", lambda *of_seeds: jax.lax.map(lambda one: forger.forged(one[0], one[1], STACKS), of_seeds),
-        forger.params.generator, judging_keys(run)))
+        forger.params.generator, judging_keys(run.config)))
     eye, num_classes = likeness.learn_to_see(run, data), len(data.class_names)
     alone = np.moveaxis(forged, -1, 0).reshape(-1, *data.train_images.shape[1:])
     classes = likeness.classes(run, eye, alone).reshape(CHANNELS, *forged.shape[:2])

@@ -5,6 +5,7 @@ from functools import partial
 
 import jax
 import numpy as np
+from jax.sharding import PartitionSpec
 
 from experiments.data.ratings import Fold, RatingTable
 from experiments.recommender import methods, problem
@@ -15,6 +16,7 @@ from experiments.runner.stage import Stage
 from sandbox.matrix_factorization import factorization_machine, fields
 from sandbox.matrix_factorization.conjugate import Hyperprior
 from sandbox.matrix_factorization.set_features import set_basis
+from sandbox.sharding import num_parts
 
 DAY_SECONDS = 86_400
 DAY_SCALE = 0.02  # prior scale of what one user thinks on one day: small beside what they think always
@@ -30,7 +32,7 @@ def features_stage(runs: Runs, folds: Sequence[Fold], ratings: Problem, *, rank:
     Args:
       set_size: number of eigenvectors that the sets of rated items, and of rating users, are reduced to.
     """
-    data, queries, sizes = _arrays(folds, ratings)
+    data, queries, sizes = _arrays(folds, ratings, num_parts(runs.mesh))
     with bar("sets", len(data)) as show:
         for k, one in enumerate(data):
             data[k] = jax.block_until_ready(_with_sets(one, sizes, min(set_size, *sizes[:2])))
@@ -45,17 +47,18 @@ def features_stage(runs: Runs, folds: Sequence[Fold], ratings: Problem, *, rank:
     start = partial(factorization_machine.start, sizes=sizes, rank=rank, num_queries=ratings.test.user.shape[1])
     return Stage("features", jax.vmap(lambda key, data: start(key, data)), (runs.keys, data), step,
                  (data, queries, ratings.test), num_steps=sweeps, chunk_steps=20, labels=runs.labels, runs="map",
-                 data_axis=0)
+                 data_axis=0, data_rules=((r"blocks", PartitionSpec(None, "data")),))
 
 
-def _arrays(folds: Sequence[Fold], ratings: Problem) -> tuple[list[fields.Data], list[np.ndarray], list[int]]:
+def _arrays(folds: Sequence[Fold], ratings: Problem, parts: int
+            ) -> tuple[list[fields.Data], list[np.ndarray], list[int]]:
     """Fields of each run's training ratings; the same of its test ratings, stacked; how many values each has."""
     described = [_describe(fold.train, fold.test) for fold in folds]
     sizes = [ratings.num_users, ratings.num_items, *(max(days) for days in zip(*(third for *_, third in described)))]
     train_ids = [problem.pad_columns(train, ratings.train.ratings.user.shape[1]) for train, _, _ in described]
     test_ids = [problem.pad_columns(test, ratings.test.user.shape[1]) for _, test, _ in described]
     observed = ratings.train.ratings
-    shapes = fields.layouts(list(zip(train_ids, observed.weight)), sizes)
+    shapes = fields.layouts(list(zip(train_ids, observed.weight)), sizes, multiple=parts)
     data = [fields.pack_fields(ids, rating, weight, sizes=sizes, shapes=shapes)
             for ids, rating, weight in zip(train_ids, observed.rating, observed.weight)]
     return data, problem.pile(test_ids), sizes

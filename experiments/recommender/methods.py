@@ -15,6 +15,7 @@ from experiments.runner.stage import Stage
 from sandbox.matrix_factorization import als, gibbs, init, metrics, serving
 from sandbox.matrix_factorization.model import Params, Ratings
 from sandbox.matrix_factorization.posterior import Predictive, State
+from sandbox.sharding import num_parts
 
 
 class Runs(NamedTuple):
@@ -65,7 +66,7 @@ def implicit_stage(runs: Runs, ratings: Problem, chosen: Sequence[tuple[Ratings,
     """
     sizes = {"num_users": ratings.num_users, "num_items": ratings.num_items}
     sides = problem.pack_sides([train for train, _ in chosen], **sizes,
-                               shards=1 if runs.mesh is None else runs.mesh.shape["data"])
+                               shards=num_parts(runs.mesh))
 
     def step(params, sides):
         new = als.implicit_sweep(params, sides, **penalties, mesh=runs.mesh)

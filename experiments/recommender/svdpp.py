@@ -55,7 +55,7 @@ def svdpp_stage(runs: Runs, ratings: Problem, *, rank: int, epochs: int, num_bat
         return training.init_state(params, optimizer, jax.random.fold_in(key, 1))
 
     known = ratings.train.ratings
-    data = _batches(ratings, num_batches, penalties, parts=_num_devices(runs.mesh))
+    data = _batches(ratings, num_batches, penalties, parts=sharding.num_parts(runs.mesh))
     return Stage("point", jax.vmap(start), (runs.keys, known), epoch, (data, known, ratings.test), num_steps=epochs,
                  chunk_steps=CHUNK_EPOCHS, labels=runs.labels, runs="map", data_axis=0)
 
@@ -78,7 +78,3 @@ def _sampler(mesh: Mesh | None) -> Callable[[jax.Array, Given], Given]:
     """Draws the users of a step; over a mesh, its data devices share their ratings."""
     draw = svdpp.draw_group if mesh is None else sharding.constrain_batch(mesh, svdpp.draw_group)
     return lambda key, data: data._replace(ratings=draw(key, data.ratings))
-
-
-def _num_devices(mesh: Mesh | None) -> int:
-    return 1 if mesh is None else mesh.shape["data"]

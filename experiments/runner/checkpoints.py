@@ -25,11 +25,6 @@ def describe(tree: Any) -> list[str]:
     return [f"{path} {leaf.dtype} {list(leaf.shape)}" for path, leaf in _leaves(tree)]
 
 
-def layout(tree: Any) -> str:
-    """A fingerprint of what `describe` says."""
-    return hashlib.sha256("\n".join(describe(tree)).encode()).hexdigest()[:12]
-
-
 def save(path: Path, tree: Any, record: dict[str, Any]) -> None:
     """Write a tree of arrays, and a JSON record beside it, as one directory that appears whole.
 

@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import importlib
 import math
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -21,9 +22,9 @@ from experiments.data import DataError, DataUnavailable
 from experiments.runner import directory, processes
 from experiments.runner.config import RunConfig, code_digest, configure, require, shared_flags
 from experiments.runner.errors import Interrupted, StoppedElsewhere, UserError
+from experiments.runner.meshes import parse_mesh
 from experiments.runner.progress import console, say
 from experiments.runner.result import Result, after_table, metrics_table, show
-from experiments.runner.run import parse_mesh
 
 USAGE = """usage: python -m experiments NAME [flags]     flags of one: python -m experiments NAME --help
        python -m experiments --all [flags]    every experiment, quick preset, embedded data
@@ -50,10 +51,10 @@ def main(arguments: Sequence[str]) -> int:
         if processes.count() == 1:
             raise
         if processes.is_loss(error):
-            print(f"error: {str(error).splitlines()[0]}", file=sys.stderr)
-        else:
-            traceback.print_exception(error)
-        processes.end(LOST)  # the others wait for arrays of this one, and notice
+            print(f"error: {str(error).strip().splitlines()[0]}", file=sys.stderr)
+            processes.end(LOST)
+        traceback.print_exception(error)
+        processes.end(128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1)  # the others notice
     processes.leave()
     return status
 
@@ -155,10 +156,11 @@ def _prepare_jax(name: str, config: RunConfig) -> RunConfig:
                                 **shared_flags(config)})
     if config.mesh is not None:  # a CPU counts as as many devices as asked for; accelerators stay as they are
         devices, many = max(math.prod(parse_mesh(config.mesh).values()), 1), processes.count()
-        require(devices % many == 0, "--mesh", f"of a multiple of {many} devices, alike for each process", config.mesh)
+        require(devices % many == 0, "--mesh", f"of as many devices for each of {many} processes", config.mesh)
         with contextlib.suppress(RuntimeError):  # too late, they are counted: the mesh is checked against them
             jax.config.update("jax_num_cpu_devices", devices // many)
     elif processes.count() > 1:
+        say(f"Without --mesh, all devices share the work: data={jax.device_count()}.")
         return dataclasses.replace(config, mesh=f"data={jax.device_count()}")
     return config
 

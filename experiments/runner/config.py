@@ -5,7 +5,7 @@ import hashlib
 import json
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from experiments.runner.devices import PRECISIONS
 from experiments.runner.errors import UserError
@@ -53,6 +53,9 @@ class RunConfig:
     """Stop with a traceback at the operation that first makes a NaN (jax_debug_nans; slow)."""
     checkpoint_seconds: float = 10.0
     """Least time between two checkpoints; one is always written at the end of each stage."""
+
+    mesh_decides: ClassVar[bool] = False
+    """Whether a run goes on with the mesh that it began with, and no other."""
 
     @property
     def subject(self) -> str:
@@ -143,12 +146,21 @@ def changed(old: RunConfig, new: RunConfig) -> list[str]:
     """What differs in the flags that decide the result, as "--flag old, now new"."""
     before, now = to_json(old), to_json(new)
     return [f"--{name.replace('_', '-')} was {before[name]}, now {now[name]}"
-            for name in before if name not in HOW_IT_RUNS and before[name] != now[name]]
+            for name in before if decides(new, name) and before[name] != now[name]]
+
+
+def decides(config: RunConfig, name: str) -> bool:
+    """Whether a flag has a say in the result.
+
+    >>> decides(RunConfig(), "seed"), decides(RunConfig(), "mesh")
+    (True, False)
+    """
+    return name not in HOW_IT_RUNS or (name == "mesh" and config.mesh_decides)
 
 
 def digest(config: RunConfig) -> str:
     """A fingerprint of the flags that decide the result."""
-    deciding = {name: value for name, value in to_json(config).items() if name not in HOW_IT_RUNS}
+    deciding = {name: value for name, value in to_json(config).items() if decides(config, name)}
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 

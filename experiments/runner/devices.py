@@ -17,8 +17,8 @@ bfloat16 in one pass, in three, in six. Filters and solves ask for the highest b
 DTYPES: Mapping[str, Any] = {"float32": None, "bfloat16": jnp.bfloat16}
 """What a network computes in, by the flag's value. Parameters, losses and what an optimiser remembers are float32."""
 
-SIGNS = {"cuda": ("GPU of NVIDIA", "proc/driver/nvidia/gpus/*", "dev/nvidia[0-9]*"),
-         "tpu": ("TPU", "dev/accel[0-9]*", "dev/vfio/[0-9]*")}
+GOOGLE = "0x1ae0"
+TPU_CHIPS = {"0x0027", "0x005e", "0x0062", "0x0063", "0x006f", "0x0076"}  # as the PCI bus knows v2 to v7
 
 
 def unused_accelerator(root: Path = Path("/")) -> str | None:
@@ -28,8 +28,8 @@ def unused_accelerator(root: Path = Path("/")) -> str | None:
     """
     if jax.default_backend() != "cpu" or os.environ.get("JAX_PLATFORMS"):
         return None
-    for extra, (name, *signs) in SIGNS.items():
-        if any(any(root.glob(sign)) for sign in signs):
+    for extra, name, is_here in (("cuda", "GPU of NVIDIA", _has_nvidia), ("tpu", "TPU", _has_tpu)):
+        if is_here(root):
             return (f"This machine has a {name}, and jax computes on the CPU: `make run-experiment EXTRAS={extra}` "
                     f"installs what jax lacks, JAX_PLATFORMS=cpu says that it is meant so.")
     return None
@@ -46,3 +46,13 @@ def keep_programs(where: Path) -> Path:
     jax.config.update("jax_compilation_cache_dir", str(kept.absolute()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     return kept
+
+
+def _has_nvidia(root: Path) -> bool:
+    return any(root.glob("proc/driver/nvidia/gpus/*")) or any(root.glob("dev/nvidia[0-9]*"))
+
+
+def _has_tpu(root: Path) -> bool:
+    """By device, or, where a TPU is passed through as any card might be, by its numbers on the PCI bus."""
+    cards = [path.parent for path in root.glob("sys/bus/pci/devices/*/vendor") if path.read_text().strip() == GOOGLE]
+    return any(root.glob("dev/accel[0-9]*")) or any((one / "device").read_text().strip() in TPU_CHIPS for one in cards)

@@ -34,8 +34,7 @@ def train(run: Run, stage: Stage) -> Trained:
       CheckpointError: the newest checkpoint is damaged or of another run.
     """
     name, num_steps, labels = stage.name, stage.num_steps, stage.labels
-    identity = {"experiment": run.name, "stage": name, "config": digest(run.config),
-                "layout of data (--mesh has a say in it)": checkpoints.layout(stage.data)}
+    identity = {"experiment": run.name, "stage": name, "config": digest(run.config)}
     of_state, of_data = placements(stage, run.mesh)
     state = begin(run, name, stage.initial, *stage.given, out_shardings=of_state)
     data = place(stage.data, of_data)

@@ -35,12 +35,11 @@ def everywhere(tree: Any) -> Any:
 
 
 def bring_home(tree: Any) -> Any:
-    """The whole of every array, on this process's first device: what spans processes can be computed with, not read."""
-    away = [leaf for leaf in jax.tree.leaves(tree) if not _is_here(leaf)]
-    if not away:
-        return tree
-    copies = iter(jax.jit(lambda leaves: leaves, out_shardings=_copies())(away))
-    return jax.tree.map(lambda leaf: leaf if _is_here(leaf) else _unbound(next(copies).addressable_data(0)), tree)
+    """The whole of every array in this process's own memory: what spans processes can be computed with, not read.
+
+    One array after another, so that a device has room for the largest of them, and needs none for all."""
+    copy = jax.jit(lambda leaf: leaf, out_shardings=_copies()) if processes.count() > 1 else None
+    return jax.tree.map(lambda leaf: leaf if copy is None or _is_here(leaf) else _on_host(copy(leaf)), tree)
 
 
 def _copies() -> NamedSharding:
@@ -52,12 +51,13 @@ def _place(leaf: Any, sharding: jax.sharding.Sharding) -> jax.Array:
     return jax.make_array_from_callback(values.shape, sharding, lambda part: values[part])
 
 
-def _unbound(leaf: jax.Array) -> jax.Array:
-    """The same array by way of the host: bound to no device, it can be used with arrays of any."""
-    if _is_key(leaf):
-        words = jnp.asarray(np.asarray(jax.random.key_data(leaf)))
-        return jax.random.wrap_key_data(words, impl=jax.random.key_impl(leaf))
-    return jnp.asarray(np.asarray(leaf))
+def _on_host(leaf: jax.Array) -> Any:
+    """The same array, of NumPy: bound to no device, it can be used with arrays of any. A key has to be of jax."""
+    here = leaf.addressable_data(0)
+    if _is_key(here):
+        words = jnp.asarray(np.asarray(jax.random.key_data(here)))
+        return jax.random.wrap_key_data(words, impl=jax.random.key_impl(here))
+    return np.asarray(here)
 
 
 def _is_here(leaf: Any) -> bool:

@@ -69,7 +69,7 @@ def join(config: RunConfig) -> None:
             cluster_detection_method="deactivate" if config.coordinator else None)
     except (ValueError, RuntimeError, OSError) as error:
         _dismiss()
-        reason = str(error).splitlines()[0]
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(
             f"--distributed: no job to join at {where} ({reason}). It needs a cluster that jax detects, or "
             f"--coordinator HOST:PORT, --num-processes N and --process-id I: process 0 listens at that address, and "

@@ -41,13 +41,23 @@ class Stage(NamedTuple):
     data_rules: Rules = ()
 
 
+def divides_runs(stage: Stage) -> bool:
+    """Whether runs are what a mesh divides.
+
+    >>> stage = Stage("learn", lambda: None, (), lambda state: (state, {}), (), 1, 1, [])
+    >>> divides_runs(stage), divides_runs(stage._replace(state_rules=EACH_RUN))
+    (False, True)
+    """
+    return any(isinstance(spec, PartitionSpec) and spec[:1] == ("data",) for _, spec in stage.state_rules)
+
+
 def chunk(stage: Stage, length: int, *, platform: str, mesh: Mesh | None) -> Callable[..., Chunk]:
     """The function of (state, *data) that takes so many of a stage's steps, to be compiled.
 
     Args:
       platform: that it is compiled for, as jax names it. mesh: that its arrays are placed on.
     """
-    divided = mesh is not None and any(spec == PartitionSpec("data") for _, spec in stage.state_rules)
+    divided = mesh is not None and divides_runs(stage)
     one_by_one = stage.runs == "map" or (stage.runs == "map-on-cpu" and platform == "cpu")
     return chunk_of(stage.step, length, runs="map" if one_by_one and not divided else "vmap",
                     data_axis=stage.data_axis)

@@ -12,7 +12,9 @@ from experiments import convolution
 from experiments.data.images import Images
 from experiments.runner.config import require
 from experiments.runner.loop import begin, train
+from experiments.runner.meshes import seeds_divide
 from experiments.runner.run import Run
+from experiments.runner.seeds import seed_keys, seed_labels
 from experiments.runner.stage import EACH_RUN
 from experiments.vision import problem
 from experiments.vision.learning import Learning, learning
@@ -59,11 +61,10 @@ def taught_by(run: Run, made: np.ndarray, labels: np.ndarray, data: Images) -> n
       made: (K, N, H, W, C) uint8. labels: (N,), that they were asked for by.
     """
     model, scale, how = _classifier(run, data, len(labels))
-    seeds = range(run.config.seed, run.config.seed + len(made))
-    keys = jnp.stack([jax.random.key(seed) for seed in seeds])
     parts = Part(jnp.asarray(made), jnp.broadcast_to(jnp.asarray(labels)[None], made.shape[:2]))
-    params = train(run, how.stage("teach", keys, parts, [f"seed {seed}" for seed in seeds], num_chunks=20,
-                                  data_axis=0, state_rules=EACH_RUN, data_rules=EACH_RUN)).state.average
+    rules = EACH_RUN if seeds_divide(run.config) else ()
+    params = train(run, how.stage("teach", seed_keys(run.config), parts, seed_labels(run.config), num_chunks=20,
+                                  data_axis=0, state_rules=rules, data_rules=rules)).state.average
     right = begin(run, "teach", lambda params, images: jax.lax.map(
         lambda one: jnp.argmax(_by_image(model.apply, one, images, scale), axis=-1), params),
         params, jnp.asarray(data.test_images))

@@ -32,14 +32,16 @@ class Data(NamedTuple):
     weight: jax.Array
 
 
-def layouts(data_sets: Sequence[tuple[Sequence[np.ndarray], np.ndarray]],
-            sizes: Sequence[int]) -> tuple[Layout, ...]:
+def layouts(data_sets: Sequence[tuple[Sequence[np.ndarray], np.ndarray]], sizes: Sequence[int], *,
+            multiple: int = 1) -> tuple[Layout, ...]:
     """Block shapes per field that several data sets (ids of each field, weight) share, for one compilation.
+
+    multiple: as in `ragged.layout`, the number of devices that are to share the rows of a block.
 
     >>> layouts([([np.array([0, 0, 1])], np.ones(3))], sizes=[2])
     (((8, 2),),)
     """
-    return tuple(layout([_real(ids[field], weight, size, field) for ids, weight in data_sets], size)
+    return tuple(layout([_real(ids[field], weight, size, field) for ids, weight in data_sets], size, multiple=multiple)
                  for field, size in enumerate(sizes))
 
 

@@ -79,3 +79,20 @@ def test_what_does_not_fit_is_refused(call, words):
     with pytest.raises(ValueError) as refusal:
         call()
     assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize("rule, shape, spec", [
+    (sharding.longest_axes("data"), (64, 256), P(None, "data")),
+    (sharding.longest_axes("data"), (64, 64), P(None, "data")),  # of two alike the last
+    (sharding.longest_axes("data", "model"), (64, 256), P("model", "data")),
+    (sharding.longest_axes("data"), (64, 257), P("data")),
+    (sharding.longest_axes("data", skip=1), (4096, 3), P()),  # what is skipped is never divided
+    (sharding.longest_axes("data"), (8, 8), P()),  # not worth it
+    (sharding.where_it_fits(None, "data", "model"), (1, 8, 6), P(None, "data", "model")),
+    (sharding.where_it_fits("data", "expert"), (6, 8), P(None, None)),
+])
+def test_rules_by_shape_divide_what_divides(rule, shape, spec):
+    mesh = sharding.make_mesh({"data": 4, "model": 2})
+    assert rule(mesh, shape) == spec
+    leaf = jax.ShapeDtypeStruct(shape, jnp.float32)
+    assert sharding.sharding_by_rules(mesh, leaf, [("", rule)]).spec == spec

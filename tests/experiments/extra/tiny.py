@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from experiments.runner.config import RunConfig, require
 from experiments.runner.finish import finish
 from experiments.runner.loop import train
-from experiments.runner.run import seed_keys, seed_labels, start
+from experiments.runner.run import start
+from experiments.runner.seeds import seed_keys, seed_labels
 from experiments.runner.stage import Stage
 from experiments.runner.summary import Reference
 from sandbox.sharding import where_it_fits

@@ -5,21 +5,32 @@ import pytest
 
 from experiments.runner import devices
 
+PCI = "sys/bus/pci/devices/0000:00:04.0"
 
-@pytest.mark.parametrize("sign, name, extra", [
-    ("proc/driver/nvidia/gpus/0000:01:00.0", "GPU of NVIDIA", "EXTRAS=cuda"),
-    ("dev/nvidia0", "GPU of NVIDIA", "EXTRAS=cuda"),
-    ("dev/accel0", "TPU", "EXTRAS=tpu"),
-    ("dev/vfio/0", "TPU", "EXTRAS=tpu"),
+
+@pytest.mark.parametrize("signs, name, extra", [
+    ({"proc/driver/nvidia/gpus/0000:01:00.0": ""}, "GPU of NVIDIA", "EXTRAS=cuda"),
+    ({"dev/nvidia0": ""}, "GPU of NVIDIA", "EXTRAS=cuda"),
+    ({"dev/accel0": ""}, "TPU", "EXTRAS=tpu"),
+    ({f"{PCI}/vendor": "0x1ae0\n", f"{PCI}/device": "0x0063\n"}, "TPU", "EXTRAS=tpu"),
 ])
-def test_an_accelerator_that_is_not_used_is_called_out(tmp_path, monkeypatch, sign, name, extra):
+def test_an_accelerator_that_is_not_used_is_called_out(tmp_path, monkeypatch, signs, name, extra):
     monkeypatch.delenv("JAX_PLATFORMS")
     assert devices.unused_accelerator(tmp_path) is None
-    (tmp_path / sign).parent.mkdir(parents=True)
-    (tmp_path / sign).touch()
+    for sign, text in signs.items():
+        (tmp_path / sign).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / sign).write_text(text)
     said = devices.unused_accelerator(tmp_path)
     assert f"a {name}, and jax computes on the CPU" in said and extra in said
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    assert devices.unused_accelerator(tmp_path) is None
+
+
+def test_another_card_of_google_is_no_tpu(tmp_path, monkeypatch):
+    monkeypatch.delenv("JAX_PLATFORMS")
+    (tmp_path / PCI).mkdir(parents=True)
+    (tmp_path / PCI / "vendor").write_text("0x1ae0\n")
+    (tmp_path / PCI / "device").write_text("0x0042\n")  # a network card
     assert devices.unused_accelerator(tmp_path) is None
 
 

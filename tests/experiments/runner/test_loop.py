@@ -1,13 +1,13 @@
 """The training loop where runs fail: nothing that comes after is lost or told twice."""
 
+import dataclasses
 from pathlib import Path
 
 import jax.numpy as jnp
 import pytest
 
 from experiments.runner import metrics
-from experiments.runner.checkpoints import CheckpointError
-from experiments.runner.config import RunConfig
+from experiments.runner.config import RunConfig, digest
 from experiments.runner.errors import UserError
 from experiments.runner.loop import train
 from experiments.runner.run import start
@@ -22,12 +22,12 @@ def good(state):
     return {"x": state["x"] + 1, "n": state["n"] + 1}, {"x": state["x"]}
 
 
-def take(config, stages, data="", given=()):
+def take(config, stages, data=""):
     """Train the stages; returns what the log says of them, and who failed."""
     with start("tiny", config, data) as run:
         for stage, step in stages:
             state = {"x": jnp.ones(1), "n": jnp.zeros(1, jnp.int32)}
-            train(run, Stage(stage, lambda state: state, (state,), step, given, num_steps=8, chunk_steps=4,
+            train(run, Stage(stage, lambda state: state, (state,), step, (), num_steps=8, chunk_steps=4,
                              labels=["seed 0"]))
         return [(line["stage"], line["step"]) for line in metrics.read(run.directory)], run.failures
 
@@ -46,14 +46,19 @@ def test_other_data_are_refused(tmp_path):
         take(RunConfig(resume=tmp_path / "run"), [("a", good)], data="another")
 
 
-def test_a_state_that_goes_by_the_order_of_other_data_is_refused(tmp_path):
-    """As where rows are dealt out to the devices of a mesh: of equal shape, and of another order."""
-    def step(state, rows):
-        return good(state)
+@dataclasses.dataclass(frozen=True)
+class Dealt(RunConfig):
+    """Of an experiment whose rows are dealt out to the devices of its mesh."""
 
-    take(RunConfig(out=tmp_path / "run"), [("a", step)], given=(jnp.ones((2, 2)),))
-    with pytest.raises(CheckpointError, match=r"its layout of data \(--mesh has a say in it\) is"):
-        take(RunConfig(resume=tmp_path / "run"), [("a", step)], given=(jnp.ones((4, 1)),))
+    mesh_decides = True
+
+
+def test_a_state_that_goes_by_the_order_of_a_mesh_is_refused_on_another(tmp_path):
+    config = Dealt(mesh="data=8", out=tmp_path / "run")
+    take(config, [("a", good)])
+    with pytest.raises(UserError, match="made with other flags: --mesh was data=8, now None"):
+        take(Dealt(resume=tmp_path / "run"), [("a", good)])
+    assert digest(config) != digest(Dealt()) and digest(RunConfig(mesh="data=8")) == digest(RunConfig())
 
 
 def test_a_cut_never_lengthens_the_log(tmp_path):

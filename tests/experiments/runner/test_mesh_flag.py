@@ -6,25 +6,26 @@ import re
 import pytest
 
 import experiments
+from experiments.runner import meshes
 from experiments.runner.config import RunConfig
 from experiments.runner.errors import UserError
-from experiments.runner.run import require_mesh, start
+from experiments.runner.run import start
 
 
 @pytest.mark.parametrize("mesh, words", [
     ("model=2", "--mesh must be of an axis called data, got model=2"),
     ("data=2,expert=2", "--mesh must be of an axis called data, got data=2,expert=2"),
-    ("data=3", "--batch-size must be a multiple of data=3, got 8"),
+    ("data=3", "--batch-size must be a multiple of the 3 devices along data, got 8"),
 ])
 def test_axes_that_do_not_exist_and_rows_that_do_not_divide_are_refused(mesh, words):
     with pytest.raises(UserError, match=re.escape(words)):
-        require_mesh(RunConfig(mesh=mesh), "--batch-size", 8)
+        meshes.require_seeds_or(RunConfig(mesh=mesh), "--batch-size", 8)
 
 
 def test_an_axis_beside_data_is_there_where_an_experiment_has_a_use_for_it():
-    require_mesh(RunConfig(mesh="data=2,model=2"), "--batch-size", 8, axes=("data", "model"))
+    meshes.require_axes(RunConfig(mesh="data=2,model=2"), "model")
     with pytest.raises(UserError, match="of an axis called data, and if wanted model, got"):
-        require_mesh(RunConfig(mesh="data=2,expert=2"), "--batch-size", 8, axes=("data", "model"))
+        meshes.require_axes(RunConfig(mesh="data=2,expert=2"), "model")
 
 
 def test_a_mesh_of_other_than_all_devices_is_refused(tmp_path):
@@ -34,11 +35,17 @@ def test_a_mesh_of_other_than_all_devices_is_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name, flag", [
-    ("attention", "--batch-size"), ("convolution", "--batch-size"), ("gan", "--batch-size"), ("kalman", "--seeds"),
-    ("reinforce", "--environments"), ("score_matching", "--batch-size")])
-def test_every_experiment_refuses_what_it_cannot_divide(name, flag, tmp_path):
-    config = experiments.configure(name, mesh="data=7", out=tmp_path / "run")
-    with pytest.raises(UserError, match=f"{flag} must be a multiple of data=7"):
+@pytest.mark.parametrize("name, mesh, words", [
+    ("attention", "data=7", "--batch-size must be a multiple of the 7"),
+    ("attention", "data=1,model=2", "--heads must be a multiple of the 2 devices along model, got 3"),
+    ("convolution", "data=7", "--batch-size must be a multiple of the 7"),
+    ("gan", "data=7", "--batch-size must be a multiple of the 7"),
+    ("kalman", "data=7", "--seeds must be a multiple of the 7"),
+    ("matrix_factorization", "rows=7", "--mesh must be of an axis called data"),
+    ("reinforce", "data=7", "--environments must be a multiple of the 7"),
+    ("score_matching", "data=7", "--batch-size must be a multiple of the 7")])
+def test_every_experiment_refuses_what_it_cannot_divide(name, mesh, words, tmp_path):
+    config = experiments.configure(name, mesh=mesh, out=tmp_path / "run")
+    with pytest.raises(UserError, match=words):
         importlib.import_module(f"experiments.{name}").run(config)
     assert not (tmp_path / "run").exists()
