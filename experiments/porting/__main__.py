@@ -31,7 +31,8 @@ class Options:
     arguments: bool = False
     """Show every argument of every program, as the chips lay it out."""
     record: bool = False
-    """Keep these numbers as those that later ones must not exceed by more than a fifth."""
+    """Keep these numbers as those that later ones must not exceed by more than a fifth; it is how growth that is meant
+    is accepted. With --only, of those programs alone."""
     json: Path | None = None
     """Where everything goes as JSON."""
 
@@ -57,11 +58,19 @@ def main(options: Options) -> int:
 
 def _chosen(options: Options, where: Topology | None) -> list[Program]:
     say("Reading what each experiment learns from, and how.")
-    chips = 1 if where is None else len(where.devices)
-    chosen = [one for one in programs(options.only) if chips % one.model == 0 or where is None]
-    if not chosen:
+    named = programs(options.only)
+    if not named:
         raise UserError(f"--only {options.only}: no program's name contains this; without it all are listed")
-    return chosen
+    if where is None:
+        return named
+    left_out = [one for one in named if len(where.devices) % one.model]
+    if left_out:
+        why = (f"what takes chips by {max(one.model for one in left_out)}, as "
+               f"{where.name} has {len(where.devices)}: {_few([one.title for one in left_out])}")
+        if len(left_out) == len(named):
+            raise UserError(f"nothing is left but {why}")
+        say(f"Left out is {why}.")
+    return [one for one in named if one not in left_out]
 
 
 def _examined(chosen: list[Program], where: Topology | None) -> list[Row]:

@@ -4,18 +4,24 @@ XLA's own cost analysis counts the body of a loop once, so that a chunk of a tho
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
+from experiments.porting import factorizations
+
 
 class Operations(NamedTuple):
     """What is computed; moving, choosing and converting numbers is free.
 
-    matrix: of matrix products and convolutions, 2 per term; a convolution's padding and holes count as terms.
-    elementwise: one per number made, or taken in by a reduction, be it an addition or a logarithm.
+    matrix: of matrix products and convolutions, 2 per term; a convolution's padding and holes count as terms. And of
+      factorizations of matrices; see experiments.porting.factorizations.
+    elementwise: one per number made, or taken in by a reduction, be it an addition or a logarithm; of sorting, the
+      n log₂ n comparisons. Eigenvalues of matrices that are not symmetric (eig, schur), Fourier transforms and top_k
+      are not counted but as one per number made, which is too few.
     unbounded: loops whose number of turns is decided by what they compute; each is counted as one turn.
     """
 
@@ -45,7 +51,6 @@ TAKE_IN = frozenset("""
     argmax argmin reduce reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum reduce_xor
     psum pmax pmin psum_invariant all_gather reduce_scatter
 """.split())
-BY_ANOTHER_NAME = frozenset(["stacked_conv"])  # primitives of sandbox, counted as what they stand for
 
 
 def count(jaxpr: Jaxpr | ClosedJaxpr) -> Operations:
@@ -74,6 +79,8 @@ def primitives(jaxpr: Jaxpr | ClosedJaxpr) -> Iterator[str]:
 
 def _of(eqn: JaxprEqn) -> Operations:
     name, params = eqn.primitive.name, eqn.params
+    if name in _SPECIAL:
+        return _SPECIAL[name](eqn)
     inner = [count(jaxpr) for jaxpr in _inside(eqn)]
     if name == "scan":
         return inner[0].times(params["length"])
@@ -91,16 +98,13 @@ def _of(eqn: JaxprEqn) -> Operations:
         return Operations(elementwise=sum(map(_size, eqn.invars)))
     if inner:
         return sum(inner, Operations())
-    if name in FREE:
-        return Operations()
-    return _SPECIAL.get(name, _elementwise)(eqn)
+    return Operations(elementwise=0 if name in FREE else max(map(_size, eqn.outvars), default=0))
 
 
-def _elementwise(eqn: JaxprEqn) -> Operations:
-    if eqn.primitive.name in BY_ANOTHER_NAME:
-        stands_for = jax.make_jaxpr(lambda *values: eqn.primitive.impl(*values, **eqn.params))
-        return count(stands_for(*(variable.aval for variable in eqn.invars)))
-    return Operations(elementwise=max(map(_size, eqn.outvars), default=0))
+def _as_it_computes(eqn: JaxprEqn) -> Operations:
+    """Of a primitive of sandbox: what it stands for."""
+    stands_for = jax.make_jaxpr(lambda *values: eqn.primitive.impl(*values, **eqn.params))
+    return count(stands_for(*(variable.aval for variable in eqn.invars)))
 
 
 def _matrix_product(eqn: JaxprEqn) -> Operations:
@@ -121,18 +125,40 @@ def _num_shards(params: Mapping[str, Any]) -> int:
     return math.prod(params["mesh"].shape[axis] for axis in axes)
 
 
-def _cholesky(eqn: JaxprEqn) -> Operations:
-    """n³ / 3 of each matrix."""
-    return Operations(matrix=_size(eqn.invars[0]) * _shape(eqn.invars[0])[-1] // 3)
-
-
 def _triangular_solve(eqn: JaxprEqn) -> Operations:
     """n² of each right-hand side."""
     return Operations(matrix=_size(eqn.invars[1]) * _shape(eqn.invars[0])[-1])
 
 
-_SPECIAL = {"dot_general": _matrix_product, "conv_general_dilated": _convolution, "cholesky": _cholesky,
-            "triangular_solve": _triangular_solve}
+def _linear_solve(eqn: JaxprEqn) -> Operations:
+    """It brings a product with the matrix and the transposed one, too, of which nothing is computed here."""
+    return count(eqn.params["jaxprs"].solve)
+
+
+def _each_matrix(operations: Callable[..., int], eqn: JaxprEqn, *more: Any) -> Operations:
+    *stack, rows, columns = _shape(eqn.invars[0])
+    return Operations(matrix=math.prod(stack) * operations(rows, columns, *more))
+
+
+def _qr(eqn: JaxprEqn) -> Operations:
+    return _each_matrix(factorizations.qr, eqn, _shape(eqn.outvars[0])[-1])
+
+
+def _svd(eqn: JaxprEqn) -> Operations:
+    vectors = max(_shape(side)[axis] for side, axis in zip(eqn.outvars[1:], (-1, -2))) if eqn.outvars[1:] else None
+    return _each_matrix(factorizations.svd, eqn, vectors)
+
+
+def _sort(eqn: JaxprEqn) -> Operations:
+    length = _shape(eqn.invars[0])[eqn.params["dimension"]]
+    return Operations(elementwise=_size(eqn.invars[0]) * math.ceil(math.log2(max(length, 1))))
+
+
+_SPECIAL = {"dot_general": _matrix_product, "conv_general_dilated": _convolution, "stacked_conv": _as_it_computes,
+            "triangular_solve": _triangular_solve, "custom_linear_solve": _linear_solve, "qr": _qr, "svd": _svd,
+            "cholesky": partial(_each_matrix, lambda n, _: factorizations.cholesky(n)),
+            "eigh": partial(_each_matrix, lambda n, _: factorizations.eigh(n)),
+            "lu": partial(_each_matrix, factorizations.lu), "sort": _sort}
 
 
 def _inside(eqn: JaxprEqn) -> list[Any]:

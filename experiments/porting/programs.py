@@ -16,8 +16,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import experiments
 import sandbox
+from experiments.porting.variants import VARIANTS
 from experiments.runner.config import configure
-from experiments.runner.stage import Stage, chunk, placements
+from experiments.runner.stage import Stage, chunk, divides_runs, placements
 from sandbox.training import Chunk
 
 WITH_MODEL = ("attention",)  # applications whose mesh may have an axis `model`
@@ -50,7 +51,8 @@ def programs(only: str = "") -> list[Program]:
     """Those whose title contains this, by application; if it begins with an application, no other is read."""
     named = [application for application in applications() if only.partition(":")[0] == application]
     return [program for application in named or applications()
-            for program in (*losses(application), *chunks(application)) if only in program.title]
+            for program in (*losses(application), *chunks(application), *varied(application))
+            if only in program.title]
 
 
 def applications() -> list[str]:
@@ -74,38 +76,53 @@ def value_and_grad(case: Any) -> Callable[..., Any]:
     return jax.value_and_grad(functools.partial(case.loss, **case.keywords), has_aux=True)
 
 
-def chunks(application: str, preset: str = "quick") -> Iterator[Program]:
-    """The training chunk of each stage of an application's experiment, on embedded data."""
+def chunks(application: str) -> Iterator[Program]:
+    """The training chunk of each stage of an application's experiment, its preset being quick."""
     if application not in experiments.names():
         return
     try:
-        names = [stage.name for stage in stages_of(application, preset, 1, None)]
+        names = _names(application)
     except Exception as error:  # one experiment that is broken is no reason to say nothing of the others
         yield Program(application, "stages", functools.partial(_raise, error))
         return
     for position, name in enumerate(names):
-        build = functools.partial(build_chunk, application, preset, position)
+        build = functools.partial(build_chunk, application, position)
         yield Program(application, f"stage {name}", build)
         if application in WITH_MODEL:
             yield Program(application, f"stage {name}, model=2", build, model=2)
 
 
-def build_chunk(application: str, preset: str, position: int, mesh: Mesh | None, length: int | None = None) -> Built:
+def varied(application: str) -> Iterator[Program]:
+    """Training chunks of an application's VARIANTS; of one that has stages of its own, those alone."""
+    for variant in VARIANTS.get(application, {}):
+        try:
+            usual, names = _names(application), _names(application, variant)
+        except Exception as error:
+            yield Program(application, f"stages, {variant}", functools.partial(_raise, error))
+            continue
+        own = [name for name in names if name not in usual]
+        for name in own or names:
+            build = functools.partial(build_chunk, application, names.index(name), variant=variant)
+            yield Program(application, f"stage {name}" if own else f"stage {name}, {variant}", build)
+
+
+def build_chunk(application: str, position: int, mesh: Mesh | None, length: int | None = None, variant: str = ""
+                ) -> Built:
     """A stage's chunk; as many seeds as devices where those are what is divided.
 
     Args:
-      position: among the stages. length: in steps; default: the stage's own.
+      position: among the stages. length: in steps; default: the stage's own. variant: one of VARIANTS, or none.
     """
-    stage = stages_of(application, preset, 1, mesh)[position]
-    if mesh is not None and _divides_runs(stage):
-        stage = stages_of(application, preset, mesh.shape["data"], mesh)[position]
+    stage = stages_of(application, mesh, variant=variant)[position]
+    if mesh is not None and divides_runs(stage):
+        stage = stages_of(application, mesh, seeds=mesh.shape["data"], variant=variant)[position]
     return chunk_of_stage(stage, mesh, length)
 
 
-def chunk_of_stage(stage: Stage, mesh: Mesh | None, length: int | None = None) -> Built:
+def chunk_of_stage(stage: Stage, mesh: Mesh | None, length: int | None = None, platform: str = "tpu") -> Built:
     """A stage's chunk as `experiments.runner.loop` compiles it, of so many steps (default: its own)."""
     length = min(length or stage.chunk_steps, stage.num_steps)
-    function = chunk(stage, length, platform="tpu", mesh=mesh)
+    function = chunk(stage, length, platform=platform, mesh=mesh)
     state, data = jax.eval_shape(stage.initial, *stage.given), jax.eval_shape(lambda *data: data, *stage.data)
     if mesh is None:
         return Built(jax.jit(function, donate_argnums=0, keep_unused=True), (state, *data), length)
@@ -121,28 +138,29 @@ def placed(tree: Any, shardings: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=3)
-def stages_of(application: str, preset: str, seeds: int, mesh: Mesh | None) -> tuple[Stage, ...]:
-    """An experiment's stages on its embedded data, as --preset, --seeds and --mesh say.
+def stages_of(application: str, mesh: Mesh | None, *, seeds: int = 1, variant: str = "") -> tuple[Stage, ...]:
+    """The stages of an experiment's quick preset, on its embedded data, as --seeds and --mesh say.
 
     What a step takes at once (its batch, its environments) is rounded up to a multiple of the devices.
     """
     module = importlib.import_module(f"experiments.{application}")
-    config = configure(module, preset, seeds=seeds)
+    flags = {**(VARIANTS[application][variant] if variant else {}), "seeds": seeds}
+    config = configure(module, **flags)
     if mesh is not None:
-        recipe = module.recipe_for(config) if hasattr(module, "recipe_for") else config
-        sizes = {flag: getattr(recipe, flag, None) for flag in DIVIDED}
+        settle = getattr(module, "settled", getattr(module, "recipe_for", lambda config: config))
+        sizes = {flag: getattr(settle(config), flag, None) for flag in DIVIDED}
         rounded = {flag: size + -size % mesh.shape["data"] for flag, size in sizes.items() if size}
         axes = ",".join(f"{name}={size}" for name, size in mesh.shape.items())
-        config = configure(module, preset, seeds=seeds, mesh=axes, **rounded)
+        config = configure(module, **{**flags, "mesh": axes, **rounded})
     return module.stages(config, module.read(config), mesh)
+
+
+def _names(application: str, variant: str = "") -> list[str]:
+    return [stage.name for stage in stages_of(application, None, variant=variant)]
 
 
 def _raise(error: Exception, mesh: Mesh | None) -> Built:
     raise error
-
-
-def _divides_runs(stage: Stage) -> bool:
-    return any(isinstance(spec, PartitionSpec) and spec[:1] == ("data",) for _, spec in stage.state_rules)
 
 
 def _build_loss(case: Any, mesh: Mesh | None) -> Built:

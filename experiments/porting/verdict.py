@@ -60,8 +60,8 @@ def examine(program: Program, where: Topology | None) -> Row:
 def compared(row: Row, recorded: dict[str, dict[str, float]]) -> Row:
     """The row, with what grew over what was recorded of it."""
     before = recorded.get(row.title, {})
-    grew = tuple(f"{name} per chip grew from {before[name]:,.0f} to {now:,.0f}" for name, now in row.grows().items()
-                 if name in before and now > GROWTH * before[name])
+    grew = tuple(f"{name} per chip grew from {before[name]:,.0f} to {now:,.0f}; if it is meant to, --record accepts it"
+                 for name, now in row.grows().items() if name in before and now > GROWTH * before[name])
     return row._replace(wrong=row.wrong + grew)
 
 
@@ -82,7 +82,10 @@ def to_json(row: Row) -> dict[str, Any]:
 
 
 def _operations(built: Built | None) -> Operations | None:
+    if built is None:
+        return None
     try:
-        return None if built is None else count(built.function.trace(*built.arguments).jaxpr)
+        traced = built.function.trace(*built.arguments)
     except Exception:  # the row says so already
         return None
+    return count(traced.jaxpr)

@@ -63,6 +63,39 @@ ENTRY %main (x.1: f32[4,8]) -> (s32[], f32[4,8]) {
 """
 
 
+OF_SEVERAL_AND_BRANCHING = """HloModule jit_g, num_partitions=4
+
+%little (p: f32[4,8]) -> f32[16,8] {
+  %p = f32[4,8]{1,0} parameter(0)
+  ROOT %all-gather.1 = f32[16,8]{1,0} all-gather(%p), dimensions={0}
+}
+
+%much (q: f32[4,8]) -> f32[16,8] {
+  %q = f32[4,8]{1,0} parameter(0)
+  %all-reduce.1 = f32[4,8]{1,0} all-reduce(%q), replica_groups={{0,1}}, to_apply=%add
+  %all-reduce.2 = f32[16,8]{1,0} all-reduce(%q), replica_groups={{0,1}}, to_apply=%add
+  ROOT %wide = f32[16,8]{1,0} broadcast(%all-reduce.1)
+}
+
+ENTRY %main (a: f32[4,8], b: bf16[2,8], c: pred[]) -> f32[16,8] {
+  %a = f32[4,8]{1,0:T(4,128)} parameter(0)
+  %b = bf16[2,8]{1,0:T(2,128)(2,1)} parameter(1)
+  %c = pred[]{:T(512)} parameter(2)
+  %start = ((f32[4,8]{1,0:T(4,128)}, bf16[2,8]{1,0}), (f32[16,8]{1,0}, bf16[8,8]{1,0})) all-gather-start(%a, %b)
+  %done = (f32[16,8]{1,0}, bf16[8,8]{1,0}) all-gather-done(%start)
+  %one = f32[16,8]{1,0} conditional(%c, %a, %a), true_computation=%little, false_computation=%much
+  ROOT %other = f32[16,8]{1,0} conditional(%c, %a, %a), branch_computations={%much, %little}
+}
+"""
+
+
+def test_all_arrays_of_an_asynchronous_collective_count_and_of_branches_the_one_that_sends_most():
+    assert traffic(OF_SEVERAL_AND_BRANCHING) == {
+        "all-gather": Traffic(1, 16 * 8 * 4 + 8 * 8 * 2),
+        "all-reduce": Traffic(2 * 2, 2 * (4 + 16) * 8 * 4),
+    }
+
+
 def test_fused_asynchronous_and_uncounted_loops_are_understood():
     assert traffic(AS_A_TPU_HAS_IT) == {
         "all-reduce": Traffic(7, 7 * 4 * 8 * 4),

@@ -58,6 +58,31 @@ def test_of_branches_the_dearer_one_counts_and_loops_of_unknown_length_are_told(
     assert counted(doubled, 1.0) == Operations(0, 2, unbounded=1)
 
 
+N, WIDE = jnp.eye(6), jnp.ones((3, 4, 6))
+
+
+@pytest.mark.parametrize(("function", "operand", "matrix"), [
+    (jnp.linalg.cholesky, N, 6**3 // 3),
+    (jnp.linalg.slogdet, N, 2 * 6**3 // 3),
+    (jnp.linalg.qr, N, 8 * 6**3 // 3),
+    (jnp.linalg.eigh, jnp.stack([N, N]), 2 * 9 * 6**3),
+    (lambda x: jnp.linalg.svd(x, full_matrices=False), WIDE, 3 * (14 * 6 * 4**2 + 8 * 4**3)),
+    (lambda x: jnp.linalg.svd(x, compute_uv=False), WIDE, 3 * (4 * 6 * 4**2 - 4 * 4**3 // 3)),
+    (jnp.linalg.svd, WIDE, 3 * (4 * 6**2 * 4 + 8 * 6 * 4**2 + 9 * 4**3)),
+])
+def test_factorizations_count_as_in_the_textbook(function, operand, matrix):
+    assert counted(function, operand).matrix == matrix
+
+
+def test_a_linear_solve_counts_its_solving_alone():
+    """Factors, then a solve with either; its products with the matrix and its transposed solve are for derivatives."""
+    assert counted(lambda x: jnp.linalg.solve(x, x), N).matrix == 2 * 6**3 // 3 + 2 * 6**3
+
+
+def test_sorting_counts_its_comparisons():
+    assert counted(jnp.sort, jnp.ones((3, 8))).elementwise == 3 * 8 * 3
+
+
 def test_a_program_of_shards_counts_for_all_devices():
     mesh = make_mesh({"data": 8})
     product = lambda x: x @ B

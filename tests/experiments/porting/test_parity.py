@@ -5,6 +5,45 @@ import numpy as np
 import pytest
 
 from experiments.porting import parity
+from experiments.runner.errors import UserError
+from tests.case import Case
+
+
+def test_of_no_loss_it_says_so():
+    with pytest.raises(UserError, match="--only typo: no loss's name contains this"):
+        parity.main(parity.Options(only="typo"))
+
+
+def _case_of(loss):
+    return Case(loss, np.ones(3, np.float32), np.arange(3, dtype=np.float32), {}, (), ())
+
+
+def single(params, batch):
+    if params.dtype == np.dtype("bfloat16"):
+        raise TypeError("params must be float32 or float64")
+    return np.float32(2) * (params * batch).sum(), ()
+
+
+def test_a_loss_that_takes_no_bfloat16_is_said_to_refuse_it_and_any_other_error_is_raised(monkeypatch):
+    *_, last = parity.differences(_case_of(single))
+    assert parity._cell(last) == "refused" and last.holds
+
+    def computed(case, inputs, device, precision):
+        raise ValueError("something else")
+
+    found = parity.differences(_case_of(lambda params, batch: ((params * batch).sum(), ())))
+    assert next(found).where == "cpu float32"
+    monkeypatch.setattr(parity, "_computed", computed)
+    with pytest.raises(ValueError, match="something else"):
+        next(found)
+
+
+def test_the_table_marks_where_a_quarter_is_what_holds_and_counts_in_roundings():
+    cell = lambda error, tolerance, where="float32 default": parity._cell(
+        parity.Difference(where, error, "gradient", tolerance))
+    assert cell(0.01, parity.tolerance(1e-4, parity.TENSORFLOAT32)) == "1e-02 ≤ 2e-01*"
+    assert cell(0.01, parity.tolerance(1e-6, parity.TENSORFLOAT32)) == "1e-02 ≤ 7e-02"
+    assert cell(3 * parity.FLOAT32, None, "cpu float32") == "2e-07 = 3 u"
 
 
 @pytest.fixture
@@ -13,9 +52,11 @@ def one_loss(monkeypatch):
     return parity.Options(only="value_error")
 
 
-def test_without_an_accelerator_it_says_so_and_passes(one_loss, capsys):
+def test_without_an_accelerator_it_says_so_and_whether_one_is_unused_and_passes(one_loss, monkeypatch, capsys):
+    monkeypatch.setattr(parity.devices, "unused_accelerator", lambda: "This machine has a GPU.")
     assert parity.main(one_loss) == 0
-    assert "No accelerator is present" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "No accelerator is present" in said and "This machine has a GPU." in said
 
 
 def test_a_device_that_computes_the_same_agrees(one_loss, capsys):
