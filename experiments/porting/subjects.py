@@ -109,7 +109,7 @@ def _up_to(longest: int) -> tuple[int, ...]:
 SUBJECTS = (
     Subject("language model", language_model, lambda size, chips: (
         f"{num_parameters(size) / 1e9:.3g} billion parameters ({LAYERS} layers of width {256 * size:,}), "
-        f"{chips} x {CONTEXT:,} bytes a step"), power=2, start=9, with_chips=0.5),
+        f"{chips} x {CONTEXT:,} bytes a step"), power=2, start=16, with_chips=0.5),
     Subject("rating matrix", rating_matrix, lambda size, chips: (
         f"{size * RATINGS / 1e9:.3g} billion ratings of {size * USERS / 1e6:.3g} million users and "
         f"{size * ITEMS / 1e6:.3g} million items, rank {RANK}"), power=1, start=300, with_chips=1),

@@ -126,14 +126,6 @@ def test_texts_and_prompts_that_cannot_be_are_refused(flags, content, words, tmp
     assert not (tmp_path / "runs").exists(), "refused before anything is written"
 
 
-@pytest.mark.parametrize(("mesh", "words"), [
-    ("data=3", "--batch-size must be a multiple of data=3, got 8"),
-    ("model=2", "--mesh must be of an axis called data, got model=2")])
-def test_a_mesh_that_does_not_divide_the_batch_is_refused(mesh, words, tmp_path):
-    code, _, err = command.run("attention", *SMALL, "--mesh", mesh, cwd=tmp_path)
-    assert code == 2 and words in err and "Traceback" not in err
-
-
 def test_figures_of_a_text_full_of_dollars_and_controls():
     text = texts.of_string("paper", r"where $\alpha$ is \mathbf{q}_i$ " * 9 + "\x00\r")
     model = network(Config(layers=1, width=8, heads=1), text.alphabet)

@@ -112,12 +112,9 @@ def test_wrong_flags_are_refused(flags, words):
 @pytest.mark.parametrize(("flags", "words"), [
     (("--dataset", "gone.npz"), "or an .npz file, and there is no 'gone.npz'"),
     (("--batch-size", 2000), "--batch-size must be at most the 1,437 images to learn from, got 2000"),
-    (("--mesh", "data=3"), "--batch-size must be a multiple of data=3, got 64"),
-    (("--mesh", "model=2"), "--mesh must be of an axis called data, got model=2"),
 ])
-def test_data_batches_and_meshes_that_cannot_be_are_refused(flags, words, tmp_path):
-    here_or_apart = command.run if "--mesh" in flags else command.call
-    code, _, err = here_or_apart("convolution", *SMALL, *flags, cwd=tmp_path)
+def test_data_and_batches_that_cannot_be_are_refused(flags, words, tmp_path):
+    code, _, err = command.call("convolution", *SMALL, *flags, cwd=tmp_path)
     assert code == 2 and words in err and "Traceback" not in err
 
 

@@ -97,10 +97,14 @@ def examine(key, rows: int, model: Model, draw, components: int) -> Report:
 
 
 def examine_all(problems: int, rows: int, model: Model, draw, components: int) -> Report:
-    """Random bits by the hardware's generator, for they are most of the work otherwise; 50 problems at a time."""
+    """Random bits by the hardware's generator, for they are most of the work otherwise; 50 problems at a time.
+
+    Optimised, unlike other tests (tests/conftest.py): this one does run for longer than it compiles.
+    """
     keys = jax.random.split(jax.random.key(0, impl="unsafe_rbg"), problems)
     one = lambda key: examine(key, rows, model, draw, components)
-    return jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=50))(keys)
+    optimised = {"xla_backend_optimization_level": 3}
+    return jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=50), compiler_options=optimised)(keys)
 
 
 @pytest.mark.slow
