@@ -13,6 +13,7 @@ from experiments.diffusing.objectives import objective
 from experiments.diffusing.points import PLANES
 from experiments.diffusing.recipes import recipe_for
 from experiments.diffusing.sampling import SAMPLERS
+from experiments.runner.stage import runs_on
 from experiments.score_matching import read
 from sandbox import score_matching, sharding
 from sandbox.score_matching import Noised
@@ -50,7 +51,8 @@ def reference(file, *, flags, rows, evaluations, target):
     np.savez(target, **arrays)
     return {"recipe": recipe._asdict(), "shape": diffuser.shape, "num_classes": diffuser.num_classes,
             "num_bins": diffuser.max_pixel + 1, "sigma_data": diffuser.sigma_data, "mean": diffuser.mean,
-            "runs": subject.runs, "parameters": sum(leaf.size for leaf in jax.tree.leaves(shapes))}
+            "runs": runs_on(jax.default_backend(), subject.runs),
+            "parameters": sum(leaf.size for leaf in jax.tree.leaves(shapes))}
 
 
 def learn(file, *, flags, seeds, devices, chunk_steps, chunks):
@@ -66,7 +68,8 @@ def learn(file, *, flags, seeds, devices, chunk_steps, chunks):
     states = sharding.place_batch(mesh, jax.jit(jax.vmap(how.initial))(jax.random.split(jax.random.key(0), seeds)))
     data = sharding.replicate(mesh, subject.data)
     placed = Chunk(jax.tree.map(lambda leaf: leaf.sharding, states), None, None)
-    chunk = jax.jit(chunk_of(how.step, chunk_steps, runs=subject.runs), donate_argnums=0, out_shardings=placed)
+    chunk = jax.jit(chunk_of(how.step, chunk_steps, runs=runs_on(jax.default_backend(), subject.runs)),
+                    donate_argnums=0, out_shardings=placed)
     compile_seconds, chunk = timed(lambda: chunk.lower(states, *data).compile())
     seconds = []
     for _ in range(chunks + 1):

@@ -58,9 +58,17 @@ def chunk(stage: Stage, length: int, *, platform: str, mesh: Mesh | None) -> Cal
       platform: that it is compiled for, as jax names it. mesh: that its arrays are placed on.
     """
     divided = mesh is not None and divides_runs(stage)
-    one_by_one = stage.runs == "map" or (stage.runs == "map-on-cpu" and platform == "cpu")
-    return chunk_of(stage.step, length, runs="map" if one_by_one and not divided else "vmap",
+    return chunk_of(stage.step, length, runs="vmap" if divided else runs_on(platform, stage.runs),
                     data_axis=stage.data_axis)
+
+
+def runs_on(platform: str, runs: str) -> Literal["vmap", "map"]:
+    """How runs are taken on a platform.
+
+    >>> runs_on("cpu", "map-on-cpu"), runs_on("tpu", "map-on-cpu")
+    ('map', 'vmap')
+    """
+    return "map" if runs == "map" or (runs == "map-on-cpu" and platform == "cpu") else "vmap"
 
 
 def placements(stage: Stage, mesh: Mesh | None) -> tuple[Any, Any]:

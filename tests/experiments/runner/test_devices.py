@@ -39,10 +39,12 @@ def test_precision_is_what_matrix_products_ask_for():
         [product] = jax.make_jaxpr(lambda x: x @ x)(jax.numpy.ones((2, 2))).eqns
         return product.params["precision"]
 
+    before = asked()
+    for precision, wanted in (("high", jax.lax.Precision.HIGH), ("highest", jax.lax.Precision.HIGHEST)):
+        with devices.at_precision(precision):
+            assert set(asked()) == {wanted}
     with devices.at_precision("default"):
-        assert asked() is None
-    with devices.at_precision("highest"):
-        assert set(asked()) == {jax.lax.Precision.HIGHEST}
+        assert asked() == before
 
 
 def test_programs_are_kept_apart_by_versions_and_host(tmp_path, monkeypatch):
