@@ -49,7 +49,7 @@ def main(options: Options) -> int:
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         files.write_json(options.json, {"topology": where and where.name, "programs": [to_json(row) for row in rows]})
-    console.print(table.table(rows, where))
+    console.print(table.table(rows, where), width=None if console.is_terminal else table.WIDTH)
     if options.arguments:
         for row in rows:
             console.print(table.arguments_table(row))

@@ -10,18 +10,19 @@ from experiments.porting.tiles import Argument
 from experiments.porting.topology import Topology
 from experiments.porting.verdict import Row
 
-COMPILED = ("arguments", "temporary", "output", "of chip", "collectives", "most padded")
+WIDTH = 120  # of a page that is no terminal
+COMPILED = ("arguments", "temps", "output", "chip", "collectives", "most padded")
 
 
 def table(rows: Sequence[Row], where: Topology | None) -> Table:
     """A row a program, by application."""
     title = "Operations of a step" if where is None else (
-        f"Bytes of one chip of {where.name}; operations (of all chips) and collectives of a step")
+        f"Bytes of one chip of {where.name} and their share of it; operations (of all chips) and collectives of a step")
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0), title_justify="left", title=title,
                   caption="+: and loops that turn as often as they find they must, counted as one turn"
                   if any(row.operations and row.operations.unbounded for row in rows) else None, caption_justify="left")
     drawn.add_column("program", no_wrap=True)
-    for name in ("operations", *(COMPILED if where else ())):
+    for name in ("ops", *(COMPILED if where else ())):
         drawn.add_column(name, justify="left" if name == COMPILED[-1] else "right", no_wrap=True)
     drawn.add_column("", no_wrap=True, min_width=3)
     for application in dict.fromkeys(row.application for row in rows):
