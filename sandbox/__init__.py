@@ -21,11 +21,13 @@ from sandbox import (
     reinforce,
     score_matching,
     sharding,
+    tracing,
     training,
     two_sample,
 )
 
 __all__ = [
     "attention", "averaging", "convolution", "epochs", "gan", "identities", "kalman", "matrix_factorization", "muon",
-    "reductions", "reinforce", "score_matching", "sharding", "training", "two_sample",
+    "reductions", "reinforce", "score_matching", "sharding", "tracing", "training",
+    "two_sample",
 ]

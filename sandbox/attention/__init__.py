@@ -1,4 +1,6 @@
-"""Language: softmax(q kᵀ/√H) v, its derivatives by hand, and a transformer that learns to write.
+"""Language: softmax(q kᵀ/√H) v, layer upon layer, learns to write by L = −log s_next, with s = softmax(z).
+
+∂s/∂z = diag(s) − s sᵀ, so that ∂L/∂z = s − e_next: what was expected, less what came.
 
 dispatch: attention, by dense, blockwise or fused; pairs: which query sees which key. derivatives, identities: the
 calculus by hand, and the proof. losses: the next token's cross-entropy. rotary, networks, decoding, sampling,
@@ -12,7 +14,6 @@ from sandbox.attention import (
     derivatives,
     dispatch,
     fused,
-    identities,
     losses,
     networks,
     optimizer,
@@ -33,6 +34,6 @@ from sandbox.attention.sampling import draw_blocks, draw_dropout, draw_token
 __all__ = [
     "IMPLEMENTATIONS", "Cache", "Pairs", "Tokens", "Transformer", "attention", "attention_weights", "blockwise",
     "decoding", "dense", "derivatives", "dispatch", "draw_blocks", "draw_dropout", "draw_token", "extend", "fused",
-    "generate", "identities", "init_cache", "losses", "muon_and_adam", "networks", "next_token_cross_entropy",
+    "generate", "init_cache", "losses", "muon_and_adam", "networks", "next_token_cross_entropy",
     "optimizer", "pairs", "rotary", "rotate", "sampling",
 ]

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-from jax.experimental.pallas.ops.tpu import splash_attention
 
 from sandbox.attention.pairs import Pairs
 
@@ -70,20 +69,23 @@ def fused_attention(q: jax.Array, k: jax.Array, v: jax.Array, pairs: Pairs, *, s
         behind = None if pairs.window is None else (pairs.window - 1, 0)
         return jax.nn.dot_product_attention(q, k, v, scale=scale, is_causal=pairs.causal, local_window_size=behind,
                                             implementation="cudnn")
+    return _splash(scale * q, k, v, pairs, softcap, interpret)
+
+
+def _splash(q: jax.Array, k: jax.Array, v: jax.Array, pairs: Pairs, softcap: float | None,
+            interpret: bool) -> jax.Array:
+    from jax.experimental.pallas.ops.tpu import splash_attention as splash  # a tenth of all imports, for TPUs alone
+
     lengths = (q.shape[1], k.shape[1])
-    kernel = splash_attention.make_splash_mha(
-        splash_attention.MultiHeadMask([_splash_mask(pairs, lengths)] * q.shape[2]), head_shards=1, q_seq_shards=1,
-        attn_logits_soft_cap=softcap, interpret=interpret)
-    segments = None
-    if pairs.segment_ids is not None:
-        segments = splash_attention.SegmentIds(pairs.segment_ids, pairs.segment_ids)
-    heads_first = [array.swapaxes(1, 2) for array in (scale * q, k, v)]
-    out = jnp.asarray(jax.vmap(kernel)(*heads_first, segments))
-    return out.swapaxes(1, 2).astype(q.dtype)
-
-
-def _splash_mask(pairs: Pairs, lengths: tuple[int, int]) -> splash_attention.Mask:
     if pairs.window is not None:
         before = pairs.window - 1
-        return splash_attention.LocalMask(lengths, (before, 0 if pairs.causal else before), 0)
-    return splash_attention.CausalMask(lengths) if pairs.causal else splash_attention.FullMask(lengths)
+        mask = splash.LocalMask(lengths, (before, 0 if pairs.causal else before), 0)
+    else:
+        mask = splash.CausalMask(lengths) if pairs.causal else splash.FullMask(lengths)
+    kernel = splash.make_splash_mha(splash.MultiHeadMask([mask] * q.shape[2]), head_shards=1, q_seq_shards=1,
+                                    attn_logits_soft_cap=softcap, interpret=interpret)
+    segments = None
+    if pairs.segment_ids is not None:
+        segments = splash.SegmentIds(pairs.segment_ids, pairs.segment_ids)
+    out = jnp.asarray(jax.vmap(kernel)(*(array.swapaxes(1, 2) for array in (q, k, v)), segments))
+    return out.swapaxes(1, 2).astype(q.dtype)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from sandbox.reductions import weighted_mean
+from sandbox.tracing import is_concrete
 
 __all__ = ["Tokens", "TokensAux", "next_token_cross_entropy"]
 
@@ -67,7 +68,8 @@ def next_token_cross_entropy(params: Any, batch: Tokens, *, apply_fn: Callable[.
     if not shape == batch.targets.shape == batch.weights.shape:
         raise ValueError(f"inputs, targets and weights must have one shape, got {shape}, {batch.targets.shape}, "
                          f"{batch.weights.shape}")
-    if not 0 <= label_smoothing < 1 or not z_loss >= 0:
+    unsmooth = is_concrete(label_smoothing) and not 0 <= label_smoothing < 1
+    if unsmooth or (is_concrete(z_loss) and not z_loss >= 0):
         raise ValueError(f"label_smoothing must be in [0, 1) and z_loss 0 or more, got {label_smoothing} and {z_loss}")
     logits = apply_fn(params, batch.inputs, batch.dropout)
     if logits.ndim != 3 or logits.shape[:2] != shape:

@@ -1,7 +1,10 @@
-"""Vision: convolution, whose gradients are convolutions, fast in a compiled loop, and networks that learn to see.
+"""Vision: y[p] = Σ_k x[p + k] w[k], layer upon layer, learns to see by L = −log p(class).
 
-convolve, geometry, stacked, taps, pooling: the operations. derivatives, backpropagation, identities: the calculus by
-hand, and the proof. losses: classes, and maps. augmentation, networks, optimizer: a classifier of images.
+∂L/∂w[k] = Σ_p x[p + k]ᵀ ∂L/∂y[p], a cross-correlation, and ∂L/∂x[p] = Σ_k ∂L/∂y[p − k] w[k]ᵀ: convolutions again.
+
+convolve, geometry, stacked, taps, pooling: the operations, fast in a compiled loop. derivatives, backpropagation,
+identities: the calculus by hand, and the proof. losses: classes, and maps. augmentation, networks, optimizer: a
+classifier of images.
 """
 
 from sandbox.convolution import (
@@ -10,7 +13,6 @@ from sandbox.convolution import (
     convolve,
     derivatives,
     geometry,
-    identities,
     losses,
     networks,
     optimizer,
@@ -27,7 +29,7 @@ from sandbox.convolution.pooling import average_pool, max_pool
 
 __all__ = [
     "Images", "Maps", "ResidualNetwork", "SmallNetwork", "augmentation", "average_pool", "backpropagation", "conv",
-    "conv_general_dilated", "convolve", "cross_entropy", "cutout", "derivatives", "flip", "geometry", "identities",
+    "conv_general_dilated", "convolve", "cross_entropy", "cutout", "derivatives", "flip", "geometry",
     "kernels_and_rest", "losses", "max_pool", "mean_over_views", "mixup", "networks", "optimizer", "pooling", "shift",
     "squared_error", "stacked", "taps",
 ]

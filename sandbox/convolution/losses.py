@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from sandbox.reductions import weighted_mean
+from sandbox.tracing import is_concrete
 
 __all__ = ["ClassAux", "Images", "MapAux", "Maps", "cross_entropy", "squared_error"]
 
@@ -80,7 +81,7 @@ def cross_entropy(params: Any, batch: Images, *, apply_fn: Callable[..., jax.Arr
     if batch.targets.ndim != 2 or not rows == batch.targets.shape[:1] == batch.weights.shape:
         raise ValueError("images, targets and weights must be (N, ...), (N, K) and (N,), got "
                          f"{batch.images.shape}, {batch.targets.shape} and {batch.weights.shape}")
-    if not 0 <= label_smoothing < 1:
+    if is_concrete(label_smoothing) and not 0 <= label_smoothing < 1:
         raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
     logits = apply_fn(params, batch.images)
     if logits.shape != batch.targets.shape:

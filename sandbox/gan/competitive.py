@@ -1,11 +1,11 @@
 """Competitive gradient descent: each player steps in answer to the step that the other will take."""
 
 import jax
-from jax.core import Tracer
 from jax.scipy.sparse.linalg import cg, gmres
 
 from sandbox.gan.game import Players
 from sandbox.gan.methods import Method, Moved, move_both
+from sandbox.tracing import is_concrete
 
 __all__ = ["competitive"]
 
@@ -39,7 +39,7 @@ def competitive(step_sizes: Players, *, zero_sum: bool = False, tolerance: float
     True
     """
     for name, value in (("step_sizes", step_sizes[0]), ("step_sizes", step_sizes[1]), ("tolerance", tolerance)):
-        if not isinstance(value, Tracer) and not value > 0:
+        if is_concrete(value) and not value > 0:
             raise ValueError(f"{name} must be above 0, got {value}")
     if max_iterations < 1:
         raise ValueError(f"max_iterations must be at least 1, got {max_iterations}")

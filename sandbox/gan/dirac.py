@@ -2,10 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 
 from sandbox.gan.criteria import NON_SATURATING, Criterion
 from sandbox.gan.game import Game
+from sandbox.tracing import is_concrete
 
 __all__ = ["dirac_gan"]
 
@@ -34,7 +34,7 @@ def dirac_gan(criterion: Criterion = NON_SATURATING, *, r1: float | jax.Array = 
     Array([-0.3+0.4j, -0.3-0.4j], dtype=complex64)
     """
     for name, weight in (("r1", r1), ("r2", r2)):
-        if not isinstance(weight, Tracer) and not weight >= 0:
+        if is_concrete(weight) and not weight >= 0:
             raise ValueError(f"{name} must be at least 0, got {weight}")
 
     def generator(theta: jax.Array, psi: jax.Array) -> jax.Array:

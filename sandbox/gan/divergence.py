@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from sandbox.tracing import is_concrete
 from sandbox.training import all_finite
 
 __all__ = ["DISCRIMINATOR", "GENERATOR", "NEITHER", "Watched", "halted", "watched"]
@@ -55,7 +56,7 @@ def halted(step: Callable[..., tuple[Any, dict[str, jax.Array]]], *, limit: floa
     >>> float(end.state), int(end.diverged_at), int(end.by) == GENERATOR, float(end.field_norm)
     (10.0, 2, True, 100.0)
     """
-    if not limit > 0:
+    if is_concrete(limit) and not limit > 0:
         raise ValueError(f"limit must be above 0, got {limit}")
 
     def both(before: Watched, *data) -> tuple[Watched, Any]:

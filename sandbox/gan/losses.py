@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 
 from sandbox.gan.criteria import NON_SATURATING, Criterion
 from sandbox.reductions import weighted_mean
+from sandbox.tracing import is_concrete
 
 __all__ = ["DiscriminatorAux", "GeneratorAux", "Pairs", "discriminator_loss", "generator_loss"]
 
@@ -193,7 +193,7 @@ def _root(squares: jax.Array) -> jax.Array:
 
 def _asked(name: str, weight: Any) -> bool:
     """Whether there is a penalty to compute."""
-    if not isinstance(weight, Tracer) and not weight >= 0:
+    if is_concrete(weight) and not weight >= 0:
         raise ValueError(f"{name} must be at least 0, got {weight}")
     return not (isinstance(weight, (int, float)) and weight == 0)
 

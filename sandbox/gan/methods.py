@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import jax
 import optax
-from jax.core import Tracer
 
 from sandbox.gan.game import Game, Players, losses_and_gradients
+from sandbox.tracing import is_concrete
 
 __all__ = [
     "Method", "Moved", "alternating", "apply_gradient", "consensus", "extra_gradient", "move_both", "optimistic",
@@ -159,7 +159,7 @@ def consensus(weight: float | jax.Array) -> Method:
     >>> consensus(0.1).mixed
     True
     """
-    if not isinstance(weight, Tracer) and not weight >= 0:
+    if is_concrete(weight) and not weight >= 0:
         raise ValueError(f"weight must be at least 0, got {weight}")
 
     def move(draw, optimizers: Players, params: Players, opt_states: Players) -> Moved:

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 
 from sandbox.gan.competitive import competitive
@@ -14,6 +13,7 @@ from sandbox.gan.game import Game, Players, eigenvalues, jacobian, losses_of
 from sandbox.gan.linearised import LINEARISED, Plan, linearised_update
 from sandbox.gan.methods import Method, alternating, consensus, extra_gradient, move_both, simultaneous
 from sandbox.gan.playing import GameState, game_step, init_game
+from sandbox.tracing import is_concrete
 
 __all__ = ["method_of", "observed_rate", "predicted_rate", "spectral_radius"]
 
@@ -79,7 +79,7 @@ def method_of(plan: Plan, *, tolerance: float = 1e-5) -> tuple[Method, Players]:
     if plan.name not in makers:
         raise ValueError(f"name must be one of {', '.join(LINEARISED)}, got {plan.name!r}")
     for size in plan.step_sizes:
-        if not isinstance(size, Tracer) and not size > 0:
+        if is_concrete(size) and not size > 0:
             raise ValueError(f"step_sizes must be above 0, got {size}")
     descent = optax.optimistic_gradient_descent if plan.name == "optimistic" else optax.sgd
     return makers[plan.name](), Players(*(descent(size) for size in plan.step_sizes))

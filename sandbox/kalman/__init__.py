@@ -1,5 +1,8 @@
 """Sensor fusion: x̂ = f(x), P = F P Fᵀ + Q; then K = P Hᵀ (H P Hᵀ + R)⁻¹, with F = ∂f/∂x and H = ∂h/∂x by jax.jacfwd.
 
+Noise is learned by L = −log p(z) = ½ Σ (rᵀ S⁻¹ r + log det 2πS), with r = z − h(x̂) and S = H P Hᵀ + R:
+∂L/∂r = a and ∂L/∂S = ½ (S⁻¹ − a aᵀ), with a = S⁻¹ r.
+
 model, track: what is given. motion, sensors, models: functions to make a model of, and two made ones.
 filter, smoother, parallel: what to do with it; covariance and square_root are the two forms of their moves.
 losses, derivatives, identities: the likelihood, its calculus by hand, and the proof. consistency: NIS, NEES.
@@ -10,7 +13,6 @@ from sandbox.kalman import (
     covariance,
     derivatives,
     filter,
-    identities,
     innovation,
     linearise,
     losses,
@@ -36,7 +38,7 @@ from sandbox.kalman.track import Track, check_track
 __all__ = [
     "Factored", "Filtered", "Gaussian", "Innovation", "Model", "Noise", "Observation", "Smoothed", "Track", "Tracks",
     "Transition", "check_noise", "check_track", "consistency", "covariance", "derivatives", "extended_kalman_filter",
-    "extended_smoother", "filter", "identities", "innovation", "iterated_smoother", "kalman_filter", "linear_model",
+    "extended_smoother", "filter", "innovation", "iterated_smoother", "kalman_filter", "linear_model",
     "linearise", "losses", "model", "models", "motion", "negative_log_likelihood", "parallel", "rts_smoother",
     "sensors", "simulate", "small", "smoother", "square_root", "track", "update_iterated",
 ]

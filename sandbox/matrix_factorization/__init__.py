@@ -1,7 +1,6 @@
-"""Recommendations: r̂_ui = μ + b_u + b_i + q_iᵀ p_u, learned from ratings.
+"""Recommendations: r̂_ui = μ + b_u + b_i + q_iᵀ p_u, by L = e² + λ (b_u² + b_i² + |p_u|² + |q_i|²), with e = r − r̂.
 
-The gradient of the squared error moves each factor along the other side's, weighted by the error:
-∂L/∂p_u = −2 e q_i + 2 λ p_u.
+∂L/∂p_u = −2 e q_i + 2 λ p_u: each factor moves along the other side's, weighted by the error.
 
 losses, derivatives, identities: the objectives, their gradients by hand, and the proof.
 als, svdpp, gibbs, factorization_machine: the solvers. sampling: batches. metrics, serving: what comes out.
@@ -14,7 +13,6 @@ from sandbox.matrix_factorization import (
     factorization_machine,
     fields,
     gibbs,
-    identities,
     losses,
     metrics,
     model,
@@ -41,7 +39,7 @@ from sandbox.matrix_factorization.model import Params, Ratings, init, predict
 
 __all__ = [
     "Histories", "Params", "Ratings", "SoftmaxBatch", "SvdppParams", "Triplets", "als", "biased_squared_error",
-    "bpr", "conjugate", "derivatives", "factorization_machine", "fields", "gibbs", "identities",
+    "bpr", "conjugate", "derivatives", "factorization_machine", "fields", "gibbs",
     "implicit_squared_error", "init", "losses", "metrics", "model", "posterior", "predict", "ragged",
     "sampled_softmax", "sampling", "serving", "set_features", "svdpp", "svdpp_predict", "svdpp_squared_error",
 ]

@@ -21,6 +21,7 @@ from sandbox.matrix_factorization.packing import (
     pack_sides,
 )
 from sandbox.matrix_factorization.row_solves import fold, solve_rows
+from sandbox.tracing import is_concrete
 
 __all__ = [
     "Data", "Sides", "arrange", "by_id", "explicit_fold_in", "explicit_sweep", "implicit_fold_in", "implicit_sweep",
@@ -240,5 +241,5 @@ def _check(params, **penalties):
     if params.user_factors.shape[1] < 1:
         raise ValueError(f"rank must be at least 1, got {params.user_factors.shape[1]}")
     for name, value in penalties.items():
-        if not isinstance(value, jax.core.Tracer) and np.any(np.asarray(value) < 0):
+        if is_concrete(value) and np.any(np.asarray(value) < 0):
             raise ValueError(f"{name} must not be negative, got {value}")

@@ -1,4 +1,11 @@
-"""Policy gradients: the log-derivative trick and what makes it work, with environments to try it on."""
+"""Policy gradients: L = −E[G], the return to be expected, with −∂L = E[(G − b) ∂ log π(a|s)] for any b that ignores a.
+
+Of actions by p = softmax(z), ∂ log π(a)/∂z = e_a − p: what was done, less what was to be expected.
+
+losses, returns, baselines: what is learned from. derivatives, identities: the calculus by hand, and the proof; exact,
+tabular, regulator: where the gradient is known. actor_critic, monte_carlo: the two ways to learn. cartpole and the
+other environments; networks, distributions, rollout: policies, and how they act.
+"""
 
 from sandbox.reinforce import derivatives, exact
 from sandbox.reinforce.acrobot import ACROBOT

@@ -10,6 +10,7 @@ import numpy as np
 
 from sandbox.reductions import weighted_mean
 from sandbox.reinforce.distributions import CATEGORICAL, Distribution
+from sandbox.tracing import is_concrete
 
 __all__ = [
     "Decisions", "PolicyAux", "Returns", "ValueAux", "check_decisions", "clipped_policy_gradient", "policy_gradient",
@@ -112,7 +113,7 @@ def clipped_policy_gradient(params: Any, batch: Decisions, *, apply_fn: Callable
     >>> round(float(aux.ratios[0]), 4), round(float(value), 4)
     (2.0, -2.4)
     """
-    if not clip > 0:
+    if is_concrete(clip) and not clip > 0:
         raise ValueError(f"clip must be above 0, got {clip}")
     batch, log_probs, entropies = _judged(params, batch, apply_fn, distribution, entropy_weight)
     ratios = jnp.exp(log_probs - batch.log_probs)
@@ -157,7 +158,7 @@ def _judged(params: Any, batch: Decisions, apply_fn: Callable[..., Any], distrib
     if any(shape != rows for shape in shapes):
         raise ValueError(f"actions, advantages, log_probs and weights must be {rows}, as observations "
                          f"{batch.observations.shape} are, got {', '.join(map(str, shapes))}")
-    if not entropy_weight >= 0:
+    if is_concrete(entropy_weight) and not entropy_weight >= 0:
         raise ValueError(f"entropy_weight must be at least 0, got {entropy_weight}")
     batch = _real(batch)
     head = apply_fn(params, batch.observations)

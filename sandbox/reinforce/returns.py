@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from sandbox.tracing import is_concrete
+
 __all__ = ["advantages", "check_share", "discounted_returns", "full_returns", "lambda_returns"]
 
 
@@ -106,7 +108,7 @@ def full_returns(rewards: jax.Array, *, discount: float) -> jax.Array:
 
 
 def check_share(name: str, value: float) -> None:
-    """Refuse a discount, or a trace, that is none.
+    """Refuse a discount, or a trace, that is none; what is traced nobody knows.
 
     Raises:
       ValueError: the value is not in [0, 1].
@@ -115,7 +117,7 @@ def check_share(name: str, value: float) -> None:
     Traceback (most recent call last):
     ValueError: discount must be in [0, 1], got 1.5
     """
-    if not 0 <= value <= 1:
+    if is_concrete(value) and not 0 <= value <= 1:
         raise ValueError(f"{name} must be in [0, 1], got {value}")
 
 

@@ -1,4 +1,12 @@
-"""Score matching: the score of noised data, its estimators, samplers that follow it, exact likelihoods."""
+"""Diffusion: L = ½ E[λ ‖s(x + σε) + ε/σ‖²], ε ~ N(0, I), teaches s the score ∇ log p_σ of noised data.
+
+∂L/∂s = λ (s + ε/σ), and given the noised x its mean is λ (s − ∇ log p_σ(x)): 0 where s is the score. Along
+dx/dσ = −σ s(x) noise becomes data, and the trace of ∂s/∂x makes densities of it.
+
+losses, weightings, processes, levels: what is learned from. derivatives, identities: the calculus by hand, and the
+proof. probability_flow, dpm_solver, ancestral, reverse_sde, langevin: samplers. likelihood, traces: densities.
+conditioning: guidance, and what is missing. mixtures, planes: data whose score, or density, is known.
+"""
 
 from sandbox.score_matching import derivatives
 from sandbox.score_matching.ancestral import ancestral

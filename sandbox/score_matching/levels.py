@@ -3,7 +3,8 @@
 import math
 
 import numpy as np
-from jax.core import Tracer
+
+from sandbox.tracing import is_concrete
 
 __all__ = ["edm_levels", "geometric_levels", "require_falling", "require_levels", "tangent_levels", "with_zero"]
 
@@ -137,7 +138,7 @@ def require_falling(name: str, values: np.ndarray, *, least: int = 2) -> np.ndar
     >>> require_falling("times", np.array([1.0, 0.5]))
     array([1. , 0.5])
     """
-    if isinstance(values, Tracer):
+    if not is_concrete(values):
         raise TypeError(f"{name} must be known when the sampler is compiled, got traced {values.shape}")
     values = np.asarray(values, np.float64)
     if values.ndim != 1 or len(values) < least:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
+
+from sandbox.tracing import is_concrete
 
 __all__ = [
     "PROCESSES", "Process", "by_level", "drift_and_diffusion", "linear_path", "per_row", "perturbed", "require_times",
@@ -162,7 +163,7 @@ def require_times(process: Process, time: jax.Array | np.ndarray | float) -> Non
     ...
     ValueError: time must be in [0.001, 0.999], got 1.0
     """
-    if isinstance(time, Tracer):
+    if not is_concrete(time):
         return
     times = np.atleast_1d(np.asarray(time))
     # In the precision of the times: of a float32 0.999 it shall not be said that it is above 0.999.
