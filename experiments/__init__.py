@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["configure", "load", "names"]
+__all__ = ["configure", "load", "names", "sweep"]
 
 
 def names() -> tuple[str, ...]:
@@ -47,6 +47,26 @@ def load(directory: str | Path) -> Any:
     name = experiment_of(Path(directory))
     module = importlib.import_module(f"experiments.{name}")
     return load_run(Path(directory), name, module.Config, module.revive)
+
+
+def sweep(name: str, preset: str = "quick", **flags: Any) -> Any:
+    """An experiment at every combination: sweep("kalman", learning_rate=[0.1, 0.01], steps=40).
+
+    Args:
+      name: of the experiment. preset: see `configure`. flags: a list holds the values of a key, the others are one's
+        for all points.
+    Returns:
+      experiments.sweeping.table.Sweep, which shows itself as its table.
+    Raises:
+      experiments.runner.errors.UserError: as for --sweep.
+    """
+    from experiments.sweeping.grid import sweep_words
+    from experiments.sweeping.run import run
+
+    axes = {key: values for key, values in flags.items() if isinstance(values, list)}
+    common = {key: value for key, value in flags.items() if key not in axes}
+    module = importlib.import_module(f"experiments.{name}")
+    return run(module, configure(name, preset, **common, sweep=sweep_words(**axes)))
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -34,8 +34,9 @@ def learning(objective: Objective, recipe: Recipe, *, init: Callable[[jax.Array]
       mesh: that divides a step's batch.
     """
     rising = max(1, round(WARMUP * recipe.steps))
-    rate = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, rising, max(recipe.steps, rising + 1),
-                                              0.01 * recipe.learning_rate)
+    rate = optax.join_schedules([
+        optax.linear_schedule(0.0, recipe.learning_rate, rising),
+        optax.cosine_decay_schedule(recipe.learning_rate, max(recipe.steps - rising, 1), 0.01)], [rising])
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate, b2=0.99))
 
     def sample(key: jax.Array, *data: Any):

@@ -13,6 +13,7 @@ from experiments.forging.recipes import Recipe
 from sandbox import gan
 from sandbox.averaging import averaged, with_average
 from sandbox.gan import Criterion, Players, Watched
+from sandbox.tracing import is_concrete
 
 PENALTY_FALLS = 0.8  # of the steps; then it stays
 METHODS = tuple(gan.LINEARISED)
@@ -64,7 +65,7 @@ def playing(forger: Forger, sample: Callable[..., gan.Pairs], recipe: Recipe, ru
     return Play(initial, gan.halted(averaged(step, decay=decay), limit=rules.diverged_beyond))
 
 
-def penalty(at_first: float, recipe: Recipe, step: jax.Array) -> jax.Array | float:
+def penalty(at_first: float | jax.Array, recipe: Recipe, step: jax.Array) -> jax.Array | float:
     """γ after some steps: down along a geometric line, then constant; 0 stays the number, which costs nothing.
 
     >>> from experiments.forging.recipes import GRID
@@ -72,7 +73,7 @@ def penalty(at_first: float, recipe: Recipe, step: jax.Array) -> jax.Array | flo
     >>> [round(float(penalty(1.0, recipe, jnp.array(step))), 3) for step in (0, 40, 80, 100)]
     [1.0, 0.1, 0.01, 0.01]
     """
-    if at_first == 0:
+    if is_concrete(at_first) and at_first == 0:
         return 0.0
     return at_first * recipe.penalty_fall ** jnp.clip(step / (PENALTY_FALLS * recipe.steps), 0, 1)
 
@@ -102,7 +103,7 @@ def optimizer_of(rate: float | optax.Schedule, recipe: Recipe, rules: Rules) -> 
 def method_of(rules: Rules, recipe: Recipe) -> gan.Method:
     """How players move; each by its own optimiser, whatever the plan says of steps."""
     rates = Players(recipe.generator_rate, recipe.discriminator_rate)
-    penalised = recipe.r1 or recipe.r2 or rules.gradient_penalty
-    zero_sum = rules.criterion in (gan.MINIMAX, gan.WASSERSTEIN) and not penalised
+    zero_sum = rules.criterion in (gan.MINIMAX, gan.WASSERSTEIN) and not (
+        recipe.r1 or recipe.r2 or rules.gradient_penalty)
     plan = gan.Plan(rules.method, rates, rules.critic_steps, rules.consensus_weight, zero_sum)
     return gan.method_of(plan)[0]

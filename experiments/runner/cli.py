@@ -25,6 +25,8 @@ from experiments.runner.errors import Interrupted, StoppedElsewhere, UserError
 from experiments.runner.meshes import parse_mesh
 from experiments.runner.progress import console, say
 from experiments.runner.result import Result, after_table, metrics_table, show
+from experiments.sweeping import run as sweeping
+from experiments.sweeping import table
 
 USAGE = """usage: python -m experiments NAME [flags]     flags of one: python -m experiments NAME --help
        python -m experiments --all [flags]    every experiment, quick preset, embedded data
@@ -64,6 +66,9 @@ def _run(arguments: Sequence[str]) -> int:
         if arguments[0] == "--all":
             return _run_all(arguments[1:])
         result = run_one(arguments[0], arguments[1:])
+        if not isinstance(result, Result):  # of a sweep, where divergence is a result
+            table.show(result, console)
+            return 0
         show(result, console)
         return NOT_FINITE if result.failures else 0
     except (UserError, DataError, DataUnavailable) as error:
@@ -81,8 +86,8 @@ def _run(arguments: Sequence[str]) -> int:
                                 f"room or name another place by --out, and go on by --resume", CANNOT_WRITE)
 
 
-def run_one(name: str, flags: Sequence[str]) -> Result:
-    """Run one experiment as its flags say.
+def run_one(name: str, flags: Sequence[str]) -> Result | table.Sweep:
+    """Run one experiment as its flags say, or a sweep of them.
 
     Raises:
       UserError: unknown name or preset. SystemExit: a flag that tyro refuses (after it said why), or --help.
@@ -92,6 +97,8 @@ def run_one(name: str, flags: Sequence[str]) -> Result:
     module = importlib.import_module(f"experiments.{name}")
     config = parse(name, module, flags)
     config = _prepare_jax(name, config)
+    if config.sweep:
+        return sweeping.run(module, config)
     if config.resume is not None and processes.first((config.resume / "summary.json").exists):
         directory.refuse_changes(config.resume, directory.read_config(name, config.resume, module.Config), config)
         say(f"{config.resume} is finished")
@@ -166,9 +173,13 @@ def _prepare_jax(name: str, config: RunConfig) -> RunConfig:
 
 
 def _run_all(flags: Sequence[str]) -> int:
+    if any(flag.partition("=")[0] == "--sweep" for flag in flags):
+        raise UserError("--sweep goes with one experiment: python -m experiments NAME --sweep ...")
     results = []
     for name in experiments.names():
-        results.append(run_one(name, flags))
+        result = run_one(name, flags)
+        assert isinstance(result, Result)
+        results.append(result)
         say("")
     console.print(metrics_table([result.summary for result in results]))
     for result in results:

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 from experiments.runner.devices import PRECISIONS
 from experiments.runner.errors import UserError
 
+TRACKERS = ("tensorboard",)
+
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
@@ -53,6 +55,13 @@ class RunConfig:
     """Stop with a traceback at the operation that first makes a NaN (jax_debug_nans; slow)."""
     checkpoint_seconds: float = 10.0
     """Least time between two checkpoints; one is always written at the end of each stage."""
+    track: str | None = None
+    """Tell a tracker, too, what is measured: tensorboard, into the run directory."""
+    sweep: tuple[str, ...] = ()
+    """Run every combination of some flags' values, as in learning_rate=1e-4,1e-3 l2=0.01,0.1; those of a flag that
+    takes several words are joined by +. Where only numbers change all learn together."""
+    sweep_metric: str | None = None
+    """What the table of a sweep begins with, and its heat map shows. Without it: the experiment's first metric."""
 
     mesh_decides: ClassVar[bool] = False
     """Whether a run goes on with the mesh that it began with, and no other."""
@@ -67,6 +76,7 @@ class RunConfig:
         require(0 <= self.seed < 2**32, "--seed", "0 to 2³² − 1", self.seed)
         require(self.checkpoint_seconds >= 0, "--checkpoint-seconds", "0 or more", self.checkpoint_seconds)
         require(self.precision in PRECISIONS, "--precision", f"one of {', '.join(PRECISIONS)}", self.precision)
+        require(self.track in (None, *TRACKERS), "--track", " or ".join(TRACKERS), self.track)
         require(0 < self.join_seconds < 1e6, "--join-seconds", "positive, and finite", self.join_seconds)
         if (self.coordinator, self.num_processes, self.process_id) != (None, None, None):
             require_place_in_job(self)
@@ -76,7 +86,7 @@ ONES_OWN = {"data_dir", "out", "coordinator", "process_id", "compilation_cache"}
 """Flags that may differ from one process of a job to the next."""
 
 HOW_IT_RUNS = ONES_OWN | {"resume", "mesh", "distributed", "num_processes", "join_seconds", "profile", "debug_nans",
-                          "checkpoint_seconds"}
+                          "checkpoint_seconds", "track", "sweep_metric"}
 """Flags that decide nothing about the result, but for rounding: a resumed run may change them."""
 
 

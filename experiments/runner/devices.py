@@ -3,12 +3,14 @@
 import contextlib
 import os
 import platform
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.experimental.compilation_cache import compilation_cache
 
 PRECISIONS = ("default", "high", "highest")
 """Of products of float32 matrices. On a CPU all are float32; on a GPU the first two are TensorFloat32; on a TPU
@@ -46,6 +48,25 @@ def keep_programs(where: Path) -> Path:
     jax.config.update("jax_compilation_cache_dir", str(kept.absolute()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     return kept
+
+
+@contextlib.contextmanager
+def programs_kept_meanwhile() -> Iterator[None]:
+    """Compile once what is compiled again and again meanwhile, unless programs are kept anyway."""
+    if jax.config.values["jax_compilation_cache_dir"] is not None:
+        yield
+        return
+    least = jax.config.values["jax_persistent_cache_min_compile_time_secs"]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            compilation_cache.reset_cache()  # jax asks only once whether there is any
+            jax.config.update("jax_compilation_cache_dir", folder)
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+            yield
+        finally:
+            jax.config.update("jax_compilation_cache_dir", None)
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
+            compilation_cache.reset_cache()
 
 
 def _has_nvidia(root: Path) -> bool:

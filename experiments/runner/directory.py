@@ -61,16 +61,21 @@ def experiment_of(directory: Path) -> str:
 
 
 def newest_unfinished(name: str) -> Path:
-    """The last run of an experiment, under runs/, that has no summary.
+    """The last run of an experiment, under runs/, that is not finished.
 
     Raises:
       UserError: there is none.
     """
     runs = [path.parent for path in (RUNS / name).glob("[!.]*/config.json") if not path.parent.is_symlink()]
-    unfinished = [run for run in runs if not (run / "summary.json").exists()]
+    unfinished = [run for run in runs if not is_finished(run)]
     if not unfinished:
         raise UserError(f"there is no unfinished run under {RUNS / name}: start one without --resume")
     return max(unfinished, key=lambda path: (path / "config.json").stat().st_mtime_ns)
+
+
+def is_finished(directory: Path) -> bool:
+    """Whether a run has its summary, or a sweep its table."""
+    return any((directory / name).exists() for name in ("summary.json", "sweep.json"))
 
 
 def refuse_changes(directory: Path, old: RunConfig, new: RunConfig) -> None:

@@ -68,6 +68,9 @@ def load(where: Path, name: str, config_type: type[RunConfig], revive: Any) -> R
     try:
         summary = json.loads((where / "summary.json").read_text())
     except FileNotFoundError:
+        if config.sweep:
+            raise UserError(f"{where} is a sweep: below {where}/points are its runs, each to be loaded by "
+                            f"itself") from None
         raise UserError(f"{where} is unfinished: go on with it by --resume {where}") from None
     except ValueError as error:
         raise UserError(f"{where}/summary.json cannot be read: {error}") from error

@@ -2,7 +2,9 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -26,6 +28,21 @@ class Trained(NamedTuple):
     finite: np.ndarray
 
 
+class Ahead(NamedTuple):
+    """A stage whose training was done elsewhere. given: what it began with, as of Stage. state: of its K runs at the
+    end. lines: of metrics.jsonl. seconds, failures: as of Run."""
+
+    given: tuple
+    state: Any
+    lines: list[dict[str, Any]]
+    seconds: dict[str, float]
+    failures: list[Failure]
+
+
+ahead: ContextVar[Mapping[str, Ahead]] = ContextVar("ahead", default=MappingProxyType({}))
+"""What `train` takes as done, by stage: it lays it down in the run's directory, and finds it there."""
+
+
 def train(run: Run, stage: Stage) -> Trained:
     """Take a stage's runs to their last step, from the newest checkpoint if there is one.
 
@@ -36,6 +53,8 @@ def train(run: Run, stage: Stage) -> Trained:
     name, num_steps, labels = stage.name, stage.num_steps, stage.labels
     identity = {"experiment": run.name, "stage": name, "config": digest(run.config)}
     of_state, of_data = placements(stage, run.mesh)
+    if name in ahead.get() and not processes.first(lambda: checkpoints.steps(run.directory, name)):
+        _lay_down(run, stage, ahead.get()[name], of_state, identity)
     state = begin(run, name, stage.initial, *stage.given, out_shardings=of_state)
     data = place(stage.data, of_data)
     seconds = run.seconds[name]
@@ -68,6 +87,7 @@ def train(run: Run, stage: Stage) -> Trained:
             means = {metric: np.asarray(trace).mean(axis=1) for metric, trace in traces.items()}
             if processes.writes():
                 metrics.append(run.directory, name, done, labels, means, seconds["run"] + time.perf_counter() - began)
+                run.tell()
             show(done, "  ".join(f"{metric} {np.mean(value):.4f}" for metric, value in means.items()))
             seconds["run"] += time.perf_counter() - began
             at_end = done == num_steps or _all_failed(run, stage)
@@ -131,6 +151,35 @@ def _save(run: Run, stage: str, state: Any, step: int, identity: dict[str, Any])
     checkpoints.save(checkpoints.step_path(run.directory, stage, step), state, record)
     if processes.writes():
         checkpoints.prune(run.directory, stage)
+
+
+def _lay_down(run: Run, stage: Stage, done: Ahead, of_state: Any, identity: dict[str, Any]) -> None:
+    """Write what was trained elsewhere as if it had been trained here, unless this stage begins with something else."""
+    if not same(stage.given, done.given):
+        return
+    metrics.cut(run.directory, run.metrics_bytes)
+    metrics.append_lines(run.directory, done.lines)
+    run.tell()
+    run.seconds[stage.name] = dict(done.seconds)
+    run.failures += done.failures
+    _save(run, stage.name, place(done.state, of_state), stage.num_steps, identity)
+    run.failures = [failure for failure in run.failures if failure.stage != stage.name]  # `train` reads them back
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two trees have the same leaves, to the bit; keys, too."""
+    def equal(a: Any, b: Any) -> bool:
+        if not (hasattr(a, "dtype") and hasattr(b, "dtype")):
+            return bool(a == b)
+        return a is b or (a.shape == b.shape and a.dtype == b.dtype and np.array_equal(bits(a), bits(b)))
+
+    return jax.tree.structure(one) == jax.tree.structure(other) and all(
+        map(equal, jax.tree.leaves(one), jax.tree.leaves(other)))
+
+
+def bits(leaf: Any) -> np.ndarray:
+    """An array's numbers on the host; of keys their words."""
+    return np.asarray(jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
 
 
 def _all_failed(run: Run, stage: Stage) -> bool:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,11 +21,15 @@ def append(directory: Path, stage: str, step: int, labels: Sequence[str], metric
       directory: of the run. stage, step: where it is. labels: name of each of K runs.
       metrics: (K,) values by name. seconds: of running (not compiling) so far.
     """
+    append_lines(directory, [{"stage": stage, "step": step, "run": label, "seconds": round(seconds, 4),
+                              **{name: float(value[k]) for name, value in metrics.items()}}
+                             for k, label in enumerate(labels)])
+
+
+def append_lines(directory: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Add lines as `read` returns them."""
     with open(directory / FILE, "a") as file:
-        for k, label in enumerate(labels):
-            values = {name: float(value[k]) for name, value in metrics.items()}
-            file.write(json.dumps(without_nonfinite({"stage": stage, "step": step, "run": label,
-                                                       "seconds": round(seconds, 4), **values})) + "\n")
+        file.writelines(json.dumps(without_nonfinite(dict(line))) + "\n" for line in lines)
 
 
 def flush(directory: Path) -> int:
@@ -42,8 +47,16 @@ def cut(directory: Path, size: int) -> None:
 
 def read(directory: Path, stage: str | None = None) -> list[dict]:
     """The lines, of one stage or of all; a last line that was cut short by a kill is left out."""
+    lines, _ = read_from(directory, 0)
+    return [line for line in lines if stage is None or line["stage"] == stage]
+
+
+def read_from(directory: Path, start: int) -> tuple[list[dict], int]:
+    """The lines after the first `start` bytes, and where they end."""
     path = directory / FILE
     if not path.exists():
-        return []
-    lines = path.read_text().split("\n")[:-1]
-    return [line for line in map(json.loads, lines) if stage is None or line["stage"] == stage]
+        return [], start
+    with open(path, "rb") as file:
+        file.seek(start)
+        whole, end, _ = file.read().rpartition(b"\n")
+    return [json.loads(line) for line in whole.splitlines()], start + len(whole + end)

@@ -5,14 +5,14 @@ import dataclasses
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
 import jax
 
-from experiments.runner import devices, files, processes
+from experiments.runner import devices, files, processes, tracking
 from experiments.runner import directory as directories
 from experiments.runner.config import RunConfig
 from experiments.runner.errors import UserError
@@ -43,6 +43,10 @@ class Run:
     metrics_bytes: int = 0  # size of metrics.jsonl at the last checkpoint
     began: float = dataclasses.field(default_factory=time.perf_counter)
     earlier_seconds: float = 0.0  # of training in earlier tries at the same run
+    tell: Callable[[], None] = lambda: None  # a tracker, what metrics.jsonl has of news
+
+
+_under_way: list[Run] = []
 
 
 @contextlib.contextmanager
@@ -74,7 +78,7 @@ def start(name: str, config: RunConfig, data: str = "") -> Iterator[Run]:
             say(unused)
         if config.compilation_cache is not None:
             devices.keep_programs(config.compilation_cache)
-        with devices.at_precision(config.precision), _stop_later(run), _profile(run):
+        with devices.at_precision(config.precision), stop_later(run), _profile(run), tracking.tracked(run):
             yield run
 
 
@@ -99,7 +103,7 @@ def _gone_on_with(name: str, config: RunConfig, directory: Path, data: str) -> P
     old = directories.read_config(name, directory, type(config))
     directories.refuse_changes(directory, old, config)
     directories.refuse_other_data(directory, data)
-    if (directory / "summary.json").exists():
+    if directories.is_finished(directory):
         raise UserError(f"{directory} is finished: experiments.load({str(directory)!r}) brings it back")
     if old.mesh != config.mesh:
         say(f"The mesh was {old.mesh}, and is {config.mesh}: the run goes on to the same numbers up to rounding, no "
@@ -108,21 +112,25 @@ def _gone_on_with(name: str, config: RunConfig, directory: Path, data: str) -> P
 
 
 @contextlib.contextmanager
-def _stop_later(run: Run) -> Iterator[None]:
-    """Turn SIGTERM and the first Ctrl-C into a request that `train` heeds between two chunks."""
+def stop_later(run: Run) -> Iterator[None]:
+    """Turn SIGTERM and the first Ctrl-C into a request that `train` heeds between two chunks; it is one to all runs
+    that are under way, a sweep and one of its points, say."""
     def handler(number: int, frame: FrameType | None) -> None:
         if run.asked_to_stop and number == signal.SIGINT:
             raise KeyboardInterrupt
-        run.asked_to_stop = number
+        for one in _under_way:
+            one.asked_to_stop = number
         say("Stopping at the end of this chunk of steps, to save first.")
 
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may listen to signals
         return
     before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    _under_way.append(run)
     try:
         yield
     finally:
+        _under_way.pop()
         for number, old in before.items():
             signal.signal(number, old)
 

@@ -25,6 +25,8 @@ class Stage(NamedTuple):
     labels: name of each of the K runs, as in "seed 3".
     runs: see sandbox.training.chunk_of; "map-on-cpu" is for runs that together do not fit its caches.
     state_rules, data_rules: where leaves go on a mesh, see sandbox.sharding.sharding_by_rules; none: copies.
+    follows: name of the stage whose end it begins with, where the experiment's `run` puts that in the place of
+      `initial`; "": it stands by itself.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Stage(NamedTuple):
     data_axis: int | None = None
     state_rules: Rules = ()
     data_rules: Rules = ()
+    follows: str = ""
 
 
 def divides_runs(stage: Stage) -> bool:

@@ -29,6 +29,8 @@ class Config(RunConfig):
 
     num_steps: int = 40
     """Optimiser steps of each of the two stages."""
+    learning_rate: float = 0.1
+    """Adam's."""
     nan_seed: int = -1
     """Seed whose batch is not a number at step 13."""
 
@@ -61,7 +63,7 @@ def read(config):
 
 def stages(config, task, mesh):
     """Two, alike."""
-    optimizer = optax.adam(0.1)
+    optimizer = optax.adam(config.learning_rate)
 
     def initial(key):
         return init_state({"w": jnp.zeros(4)}, optimizer, key)
@@ -73,8 +75,8 @@ def stages(config, task, mesh):
     bad_key = jax.random.bits(jax.random.fold_in(jax.random.key(config.nan_seed % 2**32), 12))
     return tuple(Stage(name, jax.vmap(initial), (seed_keys(config),), step_of(loss, optimizer, sample), (bad_key,),
                        num_steps=config.num_steps, chunk_steps=4, labels=seed_labels(config),
-                       state_rules=((r"\['w'\]", where_it_fits(None, "data")),))
-                 for name in ("first", "second"))
+                       state_rules=((r"\['w'\]", where_it_fits(None, "data")),), follows=follows)
+                 for name, follows in (("first", ""), ("second", "first")))
 
 
 def revive(config, learned):

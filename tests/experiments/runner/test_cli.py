@@ -197,7 +197,8 @@ def test_help_tells_every_flag(tmp_path):
     code, out, _ = command.run("tiny", "--help", cwd=tmp_path)
     assert code == 0
     for flag in ("--preset", "--dataset", "--data-dir", "--seed", "--seeds", "--out", "--resume", "--mesh",
-                 "--distributed", "--profile", "--debug-nans", "--checkpoint-seconds", "--num-steps"):
+                 "--distributed", "--profile", "--debug-nans", "--checkpoint-seconds", "--track", "--sweep",
+                 "--num-steps"):
         assert flag in out
 
 

@@ -1,0 +1,1 @@
+"""--sweep: an experiment at every combination of some flags' values, all together where only numbers change."""
