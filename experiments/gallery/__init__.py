@@ -1,0 +1,1 @@
+"""The gallery: every run under runs/ on one page that needs nothing else."""

@@ -1,0 +1,233 @@
+"""Run directories as data. Whatever is in them: what cannot be read is named, and the rest is shown."""
+
+import datetime
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import experiments
+from experiments.gallery import documents, source
+from experiments.gallery.documents import Metric
+
+UNREADABLE = (OSError, ValueError, RecursionError)
+
+
+class Run(NamedTuple):
+    """One run directory. state: "finished", "unfinished" or "cannot be read"; notes: why, and what else is amiss;
+    version: how its flags differ from those of today, if they do."""
+
+    experiment: str
+    directory: Path
+    state: str
+    notes: list[str]
+    version: dict[str, str]
+    started: float
+    config: dict[str, Any]
+    manifest: dict[str, Any]
+    seeds: list[str]
+    metrics: list[Metric]
+    seconds: dict[str, float]
+    failures: list[str]
+    sample: str
+    figures: list[Path]
+    lines: list[dict[str, Any]]
+
+
+class Sweep(NamedTuple):
+    """One directory of a sweep: the values of its keys and the metrics, point by point."""
+
+    experiment: str
+    directory: Path
+    state: str
+    notes: list[str]
+    started: float
+    manifest: dict[str, Any]
+    keys: list[str]
+    metric: str
+    points: list[documents.Point]
+    figures: list[Path]
+
+
+class Shelf(NamedTuple):
+    """What there is of one experiment, the newest first."""
+
+    experiment: str
+    runs: list[Run]
+    sweeps: list[Sweep]
+
+
+def read(runs: Path) -> list[Shelf]:
+    """Every experiment that exists or has a run, in the order of their names."""
+    shelves = {name: Shelf(name, [], []) for name in experiments.names()}
+    for directory in _run_directories(runs):
+        one = _read(directory)
+        shelf = shelves.setdefault(one.experiment, Shelf(one.experiment, [], []))
+        (shelf.sweeps if isinstance(one, Sweep) else shelf.runs).append(one)
+    for shelf in shelves.values():
+        shelf.runs.sort(key=lambda run: (run.started, run.directory.name), reverse=True)
+        shelf.sweeps.sort(key=lambda sweep: (sweep.started, sweep.directory.name), reverse=True)
+    return [shelves[name] for name in sorted(shelves)]
+
+
+def _read(directory: Path) -> Run | Sweep:
+    try:
+        return read_sweep(directory) if _is_sweep(directory) else read_run(directory)
+    except OSError as error:  # closed to us, or gone while it was read
+        return Run(directory.parent.name, directory, "cannot be read", [str(error)], {}, 0.0, {}, {}, [], [], {}, [],
+                   "", [], [])
+
+
+def newest_finished(shelf: Shelf) -> Run | None:
+    """The run that speaks for its experiment."""
+    return next((run for run in shelf.runs if run.state == "finished"), None)
+
+
+def read_run(directory: Path) -> Run:
+    """A run directory, in whatever state it is."""
+    notes: list[str] = []
+    config = _object(directory / "config.json", notes)
+    manifest = _object(directory / "manifest.json", notes)
+    summary = _object(directory / "summary.json", notes)
+    finished = (directory / "summary.json").exists()
+    state = "cannot be read" if notes else "finished" if finished else "unfinished"
+    if not finished:
+        notes.append(_what_to_do(directory))
+    experiment = _experiment_of(directory, config, summary)
+    version = _another_version(experiment, config)
+    lines = _lines(directory / "metrics.jsonl", notes)
+    config = {"preset": summary.get("preset"), "dataset": summary.get("dataset"), **config}
+    config.pop("experiment", None)
+    seeds = summary.get("seeds")
+    return Run(
+        experiment, directory, state, notes, version, _started(directory, manifest), config, manifest,
+        seeds=[str(seed) for seed in seeds] if isinstance(seeds, list) else [],
+        metrics=documents.metrics(summary), seconds=documents.numbers(summary.get("seconds")),
+        failures=documents.texts(summary.get("failures")), sample=documents.text(summary.get("sample")),
+        figures=_figures(directory), lines=lines)
+
+
+def read_sweep(directory: Path) -> Sweep:
+    """A sweep's directory, in whatever state it is."""
+    notes: list[str] = []
+    config = _object(directory / "config.json", notes)
+    manifest = _object(directory / "manifest.json", notes)
+    document = _object(directory / "sweep.json", notes)
+    finished = (directory / "sweep.json").exists()
+    state = "cannot be read" if notes else "finished" if finished else "unfinished"
+    if not finished:
+        notes.append("The sweep has not come to its end.")
+    return Sweep(
+        _experiment_of(directory, document, config), directory, state, notes, _started(directory, manifest), manifest,
+        documents.texts(document.get("keys")) or documents.texts(config.get("sweep")),
+        documents.text(document.get("metric")), documents.points(document), _figures(directory))
+
+
+def certificate(runs: Path) -> tuple[list[documents.Verdict], str]:
+    """The verdicts that `make verify` wrote, and why there are none."""
+    path = runs / "certificate.json"
+    if not path.exists():
+        return [], "It has not been made: make verify"
+    try:
+        return documents.verdicts(json.loads(path.read_text())), ""
+    except UNREADABLE as error:
+        return [], f"{path.name} cannot be read: {error}"
+
+
+def _run_directories(runs: Path) -> list[Path]:
+    """runs/NAME/RUN_ID, and runs/RUN_ID of who named it so by --out; no links, nothing that is still made aside."""
+    found = []
+    for home in _directories(runs):
+        if _has_any(home):
+            found.append(home)
+        elif home.name in experiments.names() or any(map(_has_any, _directories(home))):
+            found += _directories(home)
+    return found
+
+
+def _directories(home: Path) -> list[Path]:
+    try:
+        return sorted(path for path in home.iterdir()
+                      if path.is_dir() and not path.is_symlink() and not path.name.startswith("."))
+    except OSError:
+        return []
+
+
+def _has_any(directory: Path) -> bool:
+    try:
+        return any((directory / f"{name}.json").exists() for name in ("config", "manifest", "summary", "sweep"))
+    except OSError:
+        return False
+
+
+def _is_sweep(directory: Path) -> bool:
+    return (directory / "sweep.json").exists() or bool(_object(directory / "config.json", []).get("sweep"))
+
+
+def _object(path: Path, notes: list[str]) -> dict[str, Any]:
+    """A JSON object from a file: empty if there is no file, and with a note if it is not one."""
+    found = _try(path, lambda: json.loads(path.read_text()), {}, notes)
+    if not isinstance(found, dict):
+        notes.append(f"{path.name} cannot be read: it holds no object")
+        return {}
+    return found
+
+
+def _lines(path: Path, notes: list[str]) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl up to the first that is damaged; a last one may be cut short by a kill."""
+    text = _try(path, path.read_text, "", notes)
+    rows, kept = text.split("\n")[:-1], []
+    for number, row in enumerate(rows, 1):
+        line = _try(path, lambda row=row: json.loads(row), None, notes, f" at line {number}")
+        if not isinstance(line, dict):
+            return kept
+        kept.append(line)
+    return kept
+
+
+def _try(path: Path, reader: Callable[[], Any], otherwise: Any, notes: list[str], where: str = "") -> Any:
+    try:
+        return reader()
+    except FileNotFoundError:
+        return otherwise
+    except UNREADABLE as error:
+        notes.append(f"{path.name} cannot be read{where}: {error}")
+        return otherwise
+
+
+def _what_to_do(directory: Path) -> str:
+    """What an unfinished run is told."""
+    if not any(directory.iterdir()):
+        return "The directory is empty."
+    if not (directory / "config.json").exists():
+        return "It has no config.json: nothing can go on with it."
+    return "It has no summary.json: it still runs, or was stopped, and --resume goes on with it."
+
+
+def _experiment_of(directory: Path, *documents: dict[str, Any]) -> str:
+    named = [document["experiment"] for document in documents if isinstance(document.get("experiment"), str)]
+    return named[0] if named else directory.parent.name
+
+
+def _another_version(experiment: str, config: dict[str, Any]) -> dict[str, str]:
+    known = source.flags(experiment)
+    if known is None or not config:
+        return {}
+    there = set(config) - {"experiment"}
+    parts = [f"{words} {', '.join(sorted(names))}" for words, names in
+             (("it lacks", known - there), ("unknown today are", there - known)) if names]
+    return {"another version": "; ".join(parts)} if parts else {}
+
+
+def _started(directory: Path, manifest: dict[str, Any]) -> float:
+    try:
+        return datetime.datetime.fromisoformat(str(manifest.get("started"))).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return directory.stat().st_mtime
+
+
+def _figures(directory: Path) -> list[Path]:
+    try:
+        return sorted(path for path in (directory / "figures").glob("[!.]*.png"))
+    except OSError:
+        return []
