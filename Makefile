@@ -11,7 +11,7 @@ python := .venv/bin/python
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run-experiment test verify bench tpu-check parity shell data lint versions clean .venv .venv-peers .venv-tpu-check
+.PHONY: help run-experiment test verify gallery bench tpu-check parity shell notebooks data lint versions clean .venv .venv-peers .venv-tpu-check
 
 ##@ Experiments
 run-experiment: .venv ## every experiment, its quick preset; with EXP=name that one, as ARGS say
@@ -46,18 +46,14 @@ parity: .venv ## every loss and gradient on the accelerator that is here, beside
 	@$(python) -m experiments.porting.parity $(ARGS)
 
 ##@ Desk
-define AT_HAND
-%load_ext autoreload
-%autoreload 2
-import jax, numpy as np, jax.numpy as jnp
-import experiments, sandbox
-print(f"jax {jax.__version__} on {jax.device_count()} {jax.devices()[0].device_kind}.",
-      "At hand: jax, jnp, np, sandbox, experiments; edited files reload themselves.")
-endef
-export AT_HAND
+gallery: .venv ## every run on one page, to look at and to compare: runs/gallery/index.html
+	@$(python) -m experiments.gallery $(ARGS)
 
-shell: .venv ## IPython with jax, jnp, np, sandbox and experiments at hand
-	@$(bin)/ipython --no-banner -i -c "$$AT_HAND"
+shell: .venv ## IPython with everything at hand: arrays, the seven applications, the experiments
+	@$(python) -m experiments.desk $(ARGS)
+
+notebooks: .venv ## a notebook of each experiment, made of its code: runs/notebooks
+	@$(python) -m experiments.desk.notebooks $(ARGS)
 
 versions: ## test newer versions: write the newest of all to .ci/, for PYTHON
 	@.ci/versions
