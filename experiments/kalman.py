@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from experiments.runner import metrics
+from experiments.runner import devices, metrics
 from experiments.runner.config import RunConfig, require
 from experiments.runner.finish import finish
 from experiments.runner.loop import begin, train
@@ -82,7 +82,7 @@ def run(config: Config = Config()) -> Result:
         estimate = partial(filter_and_smooth, task.model, update_iterations=config.update_iterations,
                            smoother_iterations=config.smoother_iterations)
         filtered, smoothed = begin(work, "filter and smooth", lambda params, track: jax.vmap(
-            lambda one: estimate(one, track))(params), params, task.track)
+            lambda one: estimate(one, track))(params), params, task.track, compiler_options=devices.SMALL_LOOPS)
         first = jax.tree.map(lambda leaf: leaf[0], (params, filtered, smoothed))
         return finish(
             work,
@@ -116,7 +116,8 @@ def stages(config: Config, task: problem.Problem, mesh: Mesh | None) -> tuple[St
 
     batch = Tracks(jax.tree.map(lambda leaf: leaf[None], task.track), jnp.ones(1))
     return (Stage("learn", initial, (seed_keys(config),), step_of(loss, optimizer, lambda key, batch: batch), (batch,),
-                  num_steps=config.steps, chunk_steps=10, labels=seed_labels(config), state_rules=EACH_RUN),)
+                  num_steps=config.steps, chunk_steps=10, labels=seed_labels(config), state_rules=EACH_RUN,
+                  compiler_options=devices.SMALL_LOOPS),)
 
 
 def revive(config: Config, learned: dict[str, Any]) -> Tracker:

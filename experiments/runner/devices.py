@@ -19,6 +19,10 @@ bfloat16 in one pass, in three, in six. Filters and solves ask for the highest b
 DTYPES: Mapping[str, Any] = {"float32": None, "bfloat16": jnp.bfloat16}
 """What a network computes in, by the flag's value. Parameters, losses and what an optimiser remembers are float32."""
 
+SMALL_LOOPS: Mapping[str, Any] = {"xla_cpu_use_fusion_emitters": False} if jax.__version_info__ < (0, 11) else {}
+"""XLA's options for loops over a few numbers, filters say: the emitters that jaxlib 0.10 had for a CPU take half of
+their compilation, and make them no faster."""
+
 GOOGLE = "0x1ae0"
 TPU_CHIPS = {"0x0027", "0x005e", "0x0062", "0x0063", "0x006f", "0x0076"}  # as the PCI bus knows v2 to v7
 

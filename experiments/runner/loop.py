@@ -78,7 +78,7 @@ def train(run: Run, stage: Stage) -> Trained:
                 show(done, "compiling")
                 began = time.perf_counter()
                 chunks[length] = _compile(chunk(stage, length, platform=jax.default_backend(), mesh=run.mesh),
-                                          of_state, state, data)
+                                          of_state, state, data, stage.compiler_options)
                 seconds["compile"] += time.perf_counter() - began
             began = time.perf_counter()
             state, traces, finite = chunks[length](state, *data)
@@ -100,11 +100,12 @@ def train(run: Run, stage: Stage) -> Trained:
     return Trained(bring_home(state), np.array([label not in failed for label in labels]))
 
 
-def begin(run: Run, stage: str, function: Callable[..., Any], *arguments: Any, out_shardings: Any = None) -> Any:
+def begin(run: Run, stage: str, function: Callable[..., Any], *arguments: Any, out_shardings: Any = None,
+          compiler_options: Mapping[str, Any] | None = None) -> Any:
     """function(*arguments), compiled: a stage's initial state, say. Compiling and running count as the stage's."""
     seconds = run.seconds.setdefault(stage, {"compile": 0.0, "run": 0.0})
     began = time.perf_counter()
-    compiled = jax.jit(function, out_shardings=out_shardings).lower(*arguments).compile()
+    compiled = jax.jit(function, out_shardings=out_shardings).lower(*arguments).compile(dict(compiler_options or {}))
     seconds["compile"] += time.perf_counter() - began
     with spending(run, stage):
         return jax.block_until_ready(compiled(*arguments))
@@ -137,10 +138,11 @@ def _agreed(run: Run, due: bool) -> tuple[int, bool]:
     return max(stop for stop, _ in said), said[0][1]
 
 
-def _compile(function: Callable[..., Chunk], of_state: Any, state: Any, data: tuple) -> Callable[..., Chunk]:
+def _compile(function: Callable[..., Chunk], of_state: Any, state: Any, data: tuple, options: Mapping[str, Any]
+             ) -> Callable[..., Chunk]:
     """Compiled ahead of time: the state donated, and placed at the end as it was at the start; the rest to be read."""
     jitted = jax.jit(function, donate_argnums=0, out_shardings=Chunk(of_state, readable(), readable()))
-    return jitted.lower(state, *data).compile()
+    return jitted.lower(state, *data).compile(dict(options))
 
 
 def _save(run: Run, stage: str, state: Any, step: int, identity: dict[str, Any]) -> None:

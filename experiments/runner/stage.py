@@ -1,6 +1,6 @@
 """A stage of learning as data: what it starts from, a step, and where its arrays go on a mesh."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -27,6 +27,7 @@ class Stage(NamedTuple):
     state_rules, data_rules: where leaves go on a mesh, see sandbox.sharding.sharding_by_rules; none: copies.
     follows: name of the stage whose end it begins with, where the experiment's `run` puts that in the place of
       `initial`; "": it stands by itself.
+    compiler_options: XLA's own, see devices.SMALL_LOOPS.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Stage(NamedTuple):
     state_rules: Rules = ()
     data_rules: Rules = ()
     follows: str = ""
+    compiler_options: Mapping[str, Any] = {}
 
 
 def divides_runs(stage: Stage) -> bool:
