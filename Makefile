@@ -27,7 +27,7 @@ bench: .venv .venv-peers ## the same work here and in the libraries people use t
 	@$(python) -m experiments.benchmarks $(ARGS)
 
 ##@ Proofs
-verify: .venv ## each closed form against automatic differentiation, in float64
+verify: .venv ## each closed form against what it must equal, in float64 and float32
 	@$(python) -m experiments.verify $(ARGS)
 
 test: .venv ## every test and doctest, on all cores

@@ -4,6 +4,7 @@ python -m experiments.gallery.picture
 """
 
 import io
+import sys
 from pathlib import Path
 
 import jax
@@ -18,6 +19,7 @@ from experiments.acting.planes import PLANES
 from experiments.data import embedded_digits
 from experiments.runner import files
 from experiments.runner.directory import RUNS
+from experiments.runner.errors import UserError
 from experiments.runner.figures import style
 from experiments.runner.progress import say
 from experiments.runner.result import Result
@@ -44,12 +46,14 @@ def attends(axes: Axes, result: Result) -> None:
 
 
 def sees(axes: Axes, result: Result) -> None:
-    """Unseen digits, red where a brighter pixel makes the network surer, blue where a darker one does."""
-    images = embedded_digits.load().test_images[:4]
+    """Two unseen digits, and beside each what would make the network surer: red where brighter, blue where darker."""
+    images = embedded_digits.load().test_images[2:4]
     slopes = np.asarray(result.model.saliency(images))[..., 0]
-    tint = plt.get_cmap("RdBu_r")(0.5 + slopes / (1.4 * np.abs(slopes).max((1, 2), keepdims=True)))[..., :3]
-    seen = (0.25 + 0.75 * images / embedded_digits.MAX_PIXEL) * tint
-    axes.imshow(seen.reshape(2, 2, 8, 8, 3).transpose(0, 2, 1, 3, 4).reshape(16, 16, 3), aspect="auto")
+    gray = plt.get_cmap("gray")(images[..., 0] / embedded_digits.MAX_PIXEL)
+    tint = plt.get_cmap("RdBu_r")(0.5 + slopes / (2 * np.abs(slopes).max((1, 2), keepdims=True)))
+    tiles = np.ones((2, 9, 2, 9, 4))
+    tiles[:, :8, :, :8] = np.stack([gray, tint], axis=2)
+    axes.imshow(tiles.reshape(18, 18, 4)[:17, :17], aspect="auto")
 
 
 def acts(axes: Axes, result: Result) -> None:
@@ -102,10 +106,10 @@ def points(axes: Axes, result: Result) -> None:
 PANELS = {
     "matrix_factorization": (likes, "Recommendations", r"$\partial e^2/\partial p_u = -2\,e\,q_i$"),
     "attention": (attends, "Language", r"$J = \mathrm{diag}(s) - s\,s^{\top}$"),
-    "convolution": (sees, "Vision", r"$\partial L/\partial w = x \star \partial L/\partial y$"),
-    "reinforce": (acts, "Acting", r"$\nabla J = E\,[(G-b)\,\nabla\log\pi]$"),
+    "convolution": (sees, "Computer vision", r"$\partial L/\partial w = x \star \partial L/\partial y$"),
+    "reinforce": (acts, "Reinforcement learning", r"$\nabla J = E\,[(G-b)\,\nabla\log\pi]$"),
     "kalman": (tracks, "Sensor fusion", r"$K = P H^{\top}(H P H^{\top}+R)^{-1}$"),
-    "gan": (forges, "Forging", r"$\min_G \max_D\; V(D, G)$"),
+    "gan": (forges, "GANs", r"$\min_G \max_D\; V(D, G)$"),
     "score_matching": (points, "Diffusion", r"$s = \nabla_x \log p_\sigma(x)$"),
 }
 
@@ -133,5 +137,8 @@ def draw(runs: Path) -> bytes:
 
 
 if __name__ == "__main__":
-    files.write_bytes(WHERE, draw(RUNS))
+    try:
+        files.write_bytes(WHERE, draw(RUNS))
+    except UserError as error:
+        sys.exit(f"error: {error}. The picture is of what `make run-experiment` learns")
     say(f"{WHERE}")

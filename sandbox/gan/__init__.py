@@ -1,11 +1,12 @@
 """Generative adversarial networks: min over G, max over D of V = E[log D(x)] + E[log(1 − D(G(z)))], D = sigmoid(d).
 
-∂V/∂d = 1 − D(x) where x is real, and −D(x) where it is made; the best D is p/(p + q). Both players descend the field
-v = (∂V/∂G, −∂V/∂D), and the eigenvalues of its Jacobian say whether they come to rest or circle.
+∂V/∂d = 1 − D(x) where x is real, and −D(x) where it is made; the best D is p/(p + q). Both players move along the
+field v = (−∂V/∂G, ∂V/∂D), and the eigenvalues of its Jacobian say whether they come to rest or circle.
 
-losses, criteria: what each player minimises, with penalties. derivatives, game_derivatives, identities: the calculus
-by hand, and the proof. game, methods, linearised, rates: how a game is played, and how fast it settles; dirac,
-bilinear: the smallest ones. networks, latents, mixtures, modes: players, and what they have covered.
+losses, criteria: what each player minimises, with penalties; best_discriminators: what that measures. derivatives,
+game_derivatives, identities: the calculus by hand, and the proof. game, methods, competitive, playing: how it is
+played; linearised, rates, divergence: how fast it settles, or runs away; dirac, bilinear: the smallest games.
+networks, latents, mixtures, modes: players, and what they have covered.
 """
 
 from sandbox.gan import derivatives, game_derivatives

@@ -4,7 +4,8 @@ Noise is learned by L = −log p(z) = ½ Σ (rᵀ S⁻¹ r + log det 2πS), with
 ∂L/∂r = a and ∂L/∂S = ½ (S⁻¹ − a aᵀ), with a = S⁻¹ r.
 
 model, track: what is given. motion, sensors, models: functions to make a model of, and two made ones.
-filter, smoother, parallel: what to do with it; covariance and square_root are the two forms of their moves.
+linearise: F and H, about any point. filter, smoother, parallel: what to do with them; covariance and square_root are
+the two forms of their moves, innovation what a measurement says, small the linear algebra.
 losses, derivatives, identities: the likelihood, its calculus by hand, and the proof. consistency: NIS, NEES.
 """
 

@@ -3,7 +3,8 @@
 ∂L/∂p_u = −2 e q_i + 2 λ p_u: each factor moves along the other side's, weighted by the error.
 
 losses, derivatives, identities: the objectives, their gradients by hand, and the proof.
-als, svdpp, gibbs, factorization_machine: the solvers. sampling: batches. metrics, serving: what comes out.
+model: parameters and predictions. als, svdpp, gibbs, factorization_machine: the solvers; conjugate, posterior, fields:
+what they are made of. sampling: batches. metrics, serving: what comes out.
 """
 
 from sandbox.matrix_factorization import (

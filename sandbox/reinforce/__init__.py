@@ -1,6 +1,7 @@
-"""Policy gradients: L = −E[G], the return to be expected, with −∂L = E[(G − b) ∂ log π(a|s)] for any b that ignores a.
+"""Policy gradients: L = −E[G_0], −∂L = E[Σ_t (G_t − b_t) ∂ log π(a_t|s_t)], where b_t does not know a_t.
 
-Of actions by p = softmax(z), ∂ log π(a)/∂z = e_a − p: what was done, less what was to be expected.
+G_t is the return of what follows t. Of actions by p = softmax(z), ∂ log π(a)/∂z = e_a − p: what was done, less what was
+to be expected.
 
 losses, returns, baselines: what is learned from. derivatives, identities: the calculus by hand, and the proof; exact,
 tabular, regulator: where the gradient is known. actor_critic, monte_carlo: the two ways to learn. cartpole and the

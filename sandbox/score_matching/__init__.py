@@ -5,7 +5,8 @@ dx/dσ = −σ s(x) noise becomes data, and the trace of ∂s/∂x makes densiti
 
 losses, weightings, processes, levels: what is learned from. derivatives, identities: the calculus by hand, and the
 proof. probability_flow, dpm_solver, ancestral, reverse_sde, langevin: samplers. likelihood, traces: densities.
-conditioning: guidance, and what is missing. mixtures, planes: data whose score, or density, is known.
+conditioning: guidance, and what is missing. mixtures, planes: data whose score, or density, is known. networks,
+dequantisation: what scores are made of, and counts as bins.
 """
 
 from sandbox.score_matching import derivatives
