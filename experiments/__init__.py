@@ -28,7 +28,7 @@ def configure(name: str, preset: str = "quick", **flags: Any) -> Any:
     """
     from experiments.runner.config import configure as configure_module
 
-    return configure_module(importlib.import_module(f"experiments.{name}"), preset, **flags)
+    return configure_module(_module(name), preset, **flags)
 
 
 def load(directory: str | Path) -> Any:
@@ -45,7 +45,7 @@ def load(directory: str | Path) -> Any:
     from experiments.runner.finish import load as load_run
 
     name = experiment_of(Path(directory))
-    module = importlib.import_module(f"experiments.{name}")
+    module = _module(name)
     return load_run(Path(directory), name, module.Config, module.revive)
 
 
@@ -53,8 +53,8 @@ def sweep(name: str, preset: str = "quick", **flags: Any) -> Any:
     """An experiment at every combination: sweep("kalman", learning_rate=[0.1, 0.01], steps=40).
 
     Args:
-      name: of the experiment. preset: see `configure`. flags: a list holds the values of a key, the others are one's
-        for all points.
+      name: of the experiment. preset: see `configure`. flags: a list, a range or an array of one axis holds the values
+        of a key; all else, a tuple too, is one value for all points.
     Returns:
       experiments.sweeping.table.Sweep, which shows itself as its table.
     Raises:
@@ -63,10 +63,18 @@ def sweep(name: str, preset: str = "quick", **flags: Any) -> Any:
     from experiments.sweeping.grid import sweep_words
     from experiments.sweeping.run import run
 
-    axes = {key: values for key, values in flags.items() if isinstance(values, list)}
+    axes = {key: list(values) for key, values in flags.items()
+            if isinstance(values, list | range) or getattr(values, "ndim", 0) == 1}
     common = {key: value for key, value in flags.items() if key not in axes}
-    module = importlib.import_module(f"experiments.{name}")
-    return run(module, configure(name, preset, **common, sweep=sweep_words(**axes)))
+    return run(_module(name), configure(name, preset, **common, sweep=sweep_words(**axes)))
+
+
+def _module(name: str) -> ModuleType:
+    from experiments.runner.errors import UserError
+
+    if name not in names():
+        raise UserError(f"there is no experiment {name!r}; the experiments are {', '.join(names())}")
+    return importlib.import_module(f"experiments.{name}")
 
 
 def __getattr__(name: str) -> ModuleType:

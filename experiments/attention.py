@@ -117,6 +117,10 @@ class Config(RunConfig):
         require(self.dtype in DTYPES, "--dtype", " or ".join(DTYPES), self.dtype)
         require(0 < self.top_p <= 1, "--top-p", "in (0, 1]", self.top_p)
         require(self.prompt != "", "--prompt", "at least one character", repr(self.prompt))
+        require_axes(self, "model")
+        require_divisible(self, "--batch-size", self.batch_size)
+        require_divisible(self, "--heads", self.heads, "model")
+        require_divisible(self, "--key-heads", self.key_heads or self.heads, "model")
 
 
 PRESETS = {
@@ -137,10 +141,6 @@ def run(config: Config = Config()) -> Result:
     task = read(config)
     prompt = task.opening if config.prompt is None else config.prompt
     texts.encode(task.alphabet, prompt)  # an unknown character is refused before anything is learned
-    require_axes(config, "model")
-    require_divisible(config, "--batch-size", config.batch_size)
-    require_divisible(config, "--heads", config.heads, "model")
-    require_divisible(config, "--key-heads", config.key_heads or config.heads, "model")
     model, budget = network(config, task.alphabet), (config.unit, config.steps, config.batch_size, config.context)
     with start(NAME, config, task.fingerprint) as work:
         [learn] = stages(config, task, work.mesh)

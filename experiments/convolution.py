@@ -110,6 +110,8 @@ class Config(RunConfig):
             require(0 <= getattr(self, flag) <= 1, f"--{flag}", "in [0, 1]", getattr(self, flag))
         require(self.flip is None or 0 <= self.flip <= 1, "--flip", "in [0, 1]", self.flip)
         require(self.dtype in DTYPES, "--dtype", " or ".join(DTYPES), self.dtype)
+        require_axes(self)
+        require_divisible(self, "--batch-size", self.batch_size)
 
 
 PRESETS = {
@@ -137,8 +139,6 @@ def run(config: Config = Config()) -> Result:
     require(config.batch_size <= num_images, "--batch-size", f"at most the {num_images:,} images to learn from",
             config.batch_size)
     model, flip, shape = network(config, num_classes), flip_rate(config, task), task.train.images.shape[1:]
-    require_axes(config)
-    require_divisible(config, "--batch-size", config.batch_size)
     with start(NAME, config, task.fingerprint) as work:
         [learn] = stages(config, task, work.mesh)
         params = train(work, learn).state.average

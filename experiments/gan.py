@@ -120,6 +120,7 @@ class Config(RunConfig):
                 "one number or more, each at least 1", self.widths)
         require(self.critic_steps == 1 or self.method == "alternating", "--critic-steps",
                 f"1 where players move by {self.method}", self.critic_steps)
+        require_seeds_or(self, "--batch-size", recipe_for(self).batch_size)
 
 
 PRESETS = {
@@ -134,7 +135,6 @@ def run(config: Config = Config()) -> Result:
     recipe = recipe_for(config)
     config = dataclasses.replace(config, **recipe._asdict())  # what a run was played with stays with it
     subject, labels = read(config), seed_labels(config)
-    require_seeds_or(config, "--batch-size", recipe.batch_size)
     with start(NAME, config, subject.fingerprint) as work:
         [play] = stages(config, subject, work.mesh)
         ends = train(work, play).state

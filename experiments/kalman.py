@@ -55,6 +55,8 @@ class Config(RunConfig):
         for flag in ("steps", "update_iterations", "smoother_iterations"):
             require(getattr(self, flag) >= 1, f"--{flag.replace('_', '-')}", "at least 1", getattr(self, flag))
         require(0 < self.learning_rate < math.inf, "--learning-rate", "positive and finite", self.learning_rate)
+        require_axes(self)
+        require_divisible(self, "--seeds", self.seeds)
 
 
 PRESETS = {"quick": {}, "full": {"steps": 300}}
@@ -74,8 +76,6 @@ REFERENCE = {
 def run(config: Config = Config()) -> Result:
     """Read a recording, learn its noise, filter and smooth it, and judge the filter's claims."""
     task = read(config)
-    require_axes(config)
-    require_divisible(config, "--seeds", config.seeds)
     with start(NAME, config, problem.fingerprint(task)) as work:
         [learn] = stages(config, task, work.mesh)
         params = train(work, learn).state.params

@@ -6,6 +6,7 @@ what, ranked over all items, by alternating least squares. rank D: the posterior
 """
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -90,8 +91,11 @@ class Config(RunConfig):
         require(all(rank >= 1 for rank in self.ranks), "--ranks", "at least 1 each", self.ranks)
         fewest = min(self.sweeps, self.features_sweeps or self.sweeps)
         require(0 <= self.burn_in < fewest, "--burn-in", f"0 to {fewest - 1}, less than the sweeps", self.burn_in)
-        for flag in ("unobserved_weight", "implicit_l2", "point_l2", "point_bias_l2", "point_implicit_l2"):
-            require(getattr(self, flag) >= 0, f"--{flag.replace('_', '-')}", "0 or more", getattr(self, flag))
+        for flag in ("unobserved_weight", "implicit_l2", "implicit_power", "point_l2", "point_bias_l2",
+                     "point_implicit_l2"):
+            require(0 <= getattr(self, flag) < math.inf, f"--{flag.replace('_', '-')}", "0 or more, and finite",
+                    getattr(self, flag))
+        require_axes(self)
 
 
 PRESETS = {
@@ -112,7 +116,6 @@ REFERENCE = {
 
 def run(config: Config = Config()) -> Result:
     """Read the folds, learn in each way, measure, draw, and hand over a recommender."""
-    require_axes(config)
     task = read(config)
     folds, ratings = task.folds, task.ratings
     with start(NAME, config, task.fingerprint) as work:

@@ -118,6 +118,8 @@ class Config(RunConfig):
                 self.plain_baseline)
         require(self.plain_steps >= 0, "--plain-steps", "0 or more", self.plain_steps)
         require(self.plain_episodes >= 2, "--plain-episodes", "at least 2", self.plain_episodes)
+        if not self.env.startswith(GYMNASIUM):
+            require_seeds_or(self, "--environments", recipe.environments)
 
     @property
     def subject(self) -> str:
@@ -137,7 +139,6 @@ def run(config: Config = Config()) -> Result:
     if config.env.startswith(GYMNASIUM):
         return act_in_gymnasium(config)
     environment, recipe = environment_of(config.env), recipe_for(config)
-    require_seeds_or(config, "--environments", recipe.environments)
     if config.evaluate_in_gym:
         in_gymnasium.require_matching(environment.name, environment)
     agent = read(config)

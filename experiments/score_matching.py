@@ -110,6 +110,7 @@ class Config(RunConfig):
             value = getattr(self, flag)
             require(value is None or 0 <= value <= 1, f"--{flag}", "in [0, 1]", value)
         require(self.level_mean is None or math.isfinite(self.level_mean), "--level-mean", "finite", self.level_mean)
+        require_seeds_or(self, "--batch-size", recipe_for(self, self.dataset in PLANES).batch_size)
 
 
 PRESETS = {
@@ -123,7 +124,6 @@ def run(config: Config = Config()) -> Result:
     """Learn a score by each objective, measure its density, sample from it, and show it."""
     config = settled(config)
     subject, labels = read(config), seed_labels(config)
-    require_seeds_or(config, "--batch-size", config.batch_size)
     with start(NAME, config, subject.fingerprint) as work:
         diffusers = {stage.name: subject.diffuser.with_params(train(work, stage).state.average)
                      for stage in stages(config, subject, work.mesh)}

@@ -111,9 +111,13 @@ def parse(name: str, module: ModuleType, flags: Sequence[str]) -> Any:
     """The experiment's config: its defaults, its preset's (or the resumed run's) over them, the flags over all.
 
     Raises:
-      UserError: unknown preset; nothing to resume.
+      UserError: unknown preset; nothing to resume; --sweep without a value, or twice.
     """
     flags = _with_value(list(flags), "--resume", str(NEWEST))
+    times = sum(word.partition("=")[0] == "--sweep" for word in flags)
+    if times > 1 or _lacks_value(flags, "--sweep"):
+        raise UserError(f"--sweep must be given once, with all of its keys after it, as in --sweep "
+                        f"learning_rate=1e-4,1e-3 l2=0.01,0.1; got {f'it {times} times' if times > 1 else 'none'}")
     defaults = configure(module, _value(flags, "--preset") or "quick")
     if resume := _value(flags, "--resume"):
         where = directory.newest_unfinished(name) if Path(resume) == NEWEST else Path(resume)
@@ -138,11 +142,14 @@ def _value(flags: list[str], flag: str) -> str | None:
 
 def _with_value(flags: list[str], flag: str, value: str) -> list[str]:
     """The same flags, the named one given a value where it has none."""
-    if flag in flags:
+    if _lacks_value(flags, flag):
         after = flags.index(flag) + 1
-        if after == len(flags) or flags[after].startswith("--"):
-            return [*flags[:after], value, *flags[after:]]
+        return [*flags[:after], value, *flags[after:]]
     return flags
+
+
+def _lacks_value(flags: list[str], flag: str) -> bool:
+    return flag in flags and all(word.startswith("--") for word in flags[flags.index(flag) + 1:][:1])
 
 
 def _without(flags: list[str], flag: str) -> list[str]:

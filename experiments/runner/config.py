@@ -61,7 +61,8 @@ class RunConfig:
     """Run every combination of some flags' values, as in learning_rate=1e-4,1e-3 l2=0.01,0.1; those of a flag that
     takes several words are joined by +. Where only numbers change all learn together."""
     sweep_metric: str | None = None
-    """What the table of a sweep begins with, and its heat map shows. Without it: the experiment's first metric."""
+    """What the table of a sweep begins with, and its heat map shows. Without it: the experiment's first metric. A
+    finished sweep shows another one by --resume DIR --sweep-metric NAME."""
 
     mesh_decides: ClassVar[bool] = False
     """Whether a run goes on with the mesh that it began with, and no other."""
@@ -78,6 +79,8 @@ class RunConfig:
         require(self.precision in PRECISIONS, "--precision", f"one of {', '.join(PRECISIONS)}", self.precision)
         require(self.track in (None, *TRACKERS), "--track", " or ".join(TRACKERS), self.track)
         require(0 < self.join_seconds < 1e6, "--join-seconds", "positive, and finite", self.join_seconds)
+        require(self.sweep_metric is None or bool(self.sweep), "--sweep-metric", "left out where there is no --sweep",
+                self.sweep_metric)
         if (self.coordinator, self.num_processes, self.process_id) != (None, None, None):
             require_place_in_job(self)
 
@@ -128,6 +131,13 @@ def configure(module: ModuleType, preset: str = "quick", **flags: Any) -> Any:
     if preset not in module.PRESETS:
         raise UserError(f"--preset must be one of {', '.join(module.PRESETS)}, got {preset!r}")
     return module.Config(preset=preset, **{**module.PRESETS[preset], **flags})
+
+
+def unchecked(config: Any, **values: Any) -> Any:
+    """The same config with other values, which nobody checks: they need not even be numbers."""
+    kind = type(config)
+    return type(kind.__name__, (kind,), {"__post_init__": lambda self: None, "__module__": kind.__module__})(
+        **{field.name: getattr(config, field.name) for field in dataclasses.fields(config)} | values)
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:

@@ -30,10 +30,11 @@ class Trained(NamedTuple):
 
 class Ahead(NamedTuple):
     """A stage whose training was done elsewhere. given: what it began with, as of Stage. state: of its K runs at the
-    end. lines: of metrics.jsonl. seconds, failures: as of Run."""
+    end. step: at which that was. lines: of metrics.jsonl. seconds, failures: as of Run."""
 
     given: tuple
     state: Any
+    step: int
     lines: list[dict[str, Any]]
     seconds: dict[str, float]
     failures: list[Failure]
@@ -164,7 +165,7 @@ def _lay_down(run: Run, stage: Stage, done: Ahead, of_state: Any, identity: dict
     run.tell()
     run.seconds[stage.name] = dict(done.seconds)
     run.failures += done.failures
-    _save(run, stage.name, place(done.state, of_state), stage.num_steps, identity)
+    _save(run, stage.name, place(done.state, of_state), done.step, identity)
     run.failures = [failure for failure in run.failures if failure.stage != stage.name]  # `train` reads them back
 
 

@@ -23,6 +23,8 @@ def parse_mesh(text: str) -> dict[str, int]:
         raise UserError(f"--mesh must read like data=4 or data=4,model=2, got {text!r}") from None
     if len(axes) < len(pairs) or "" in axes:
         raise UserError(f"--mesh must name each axis once, got {text!r}")
+    if min(axes.values()) < 1:
+        raise UserError(f"--mesh: a mesh needs axes of size 1 or more, got {text!r}")
     return axes
 
 

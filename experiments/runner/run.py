@@ -39,14 +39,26 @@ class Run:
     mesh: jax.sharding.Mesh | None
     seconds: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     failures: list[Failure] = dataclasses.field(default_factory=list)
-    asked_to_stop: int = 0  # the signal's number
     metrics_bytes: int = 0  # size of metrics.jsonl at the last checkpoint
     began: float = dataclasses.field(default_factory=time.perf_counter)
     earlier_seconds: float = 0.0  # of training in earlier tries at the same run
     tell: Callable[[], None] = lambda: None  # a tracker, what metrics.jsonl has of news
 
+    @property
+    def asked_to_stop(self) -> int:
+        """The signal's number, or 0."""
+        return _request.signal_number
 
-_under_way: list[Run] = []
+
+@dataclasses.dataclass
+class Request:
+    """What SIGTERM or Ctrl-C ask of all runs that are under way: a sweep, say, and one of its points."""
+
+    signal_number: int = 0
+    awaited: bool = False
+
+
+_request = Request()
 
 
 @contextlib.contextmanager
@@ -72,13 +84,14 @@ def start(name: str, config: RunConfig, data: str = "") -> Iterator[Run]:
 
         run = Run(name, config, Path(processes.first(claim)), mesh)
         processes.watch(run.directory)
-        say(f"{name}, preset {config.preset}, {config.subject}, on {_devices(mesh)}"
-            + ("" if config.resume is None else f"; going on with {run.directory}"))
-        if unused := devices.unused_accelerator():
-            say(unused)
+        if not _request.awaited:  # or it is a point of a sweep, which said it
+            say(f"{name}, preset {config.preset}, {config.subject}, on {_devices(mesh)}"
+                + ("" if config.resume is None else f"; going on with {run.directory}"))
+            if unused := devices.unused_accelerator():
+                say(unused)
         if config.compilation_cache is not None:
             devices.keep_programs(config.compilation_cache)
-        with devices.at_precision(config.precision), stop_later(run), _profile(run), tracking.tracked(run):
+        with devices.at_precision(config.precision), _stop_later(), _profile(run), tracking.tracked(run):
             yield run
 
 
@@ -112,25 +125,23 @@ def _gone_on_with(name: str, config: RunConfig, directory: Path, data: str) -> P
 
 
 @contextlib.contextmanager
-def stop_later(run: Run) -> Iterator[None]:
-    """Turn SIGTERM and the first Ctrl-C into a request that `train` heeds between two chunks; it is one to all runs
-    that are under way, a sweep and one of its points, say."""
+def _stop_later() -> Iterator[None]:
+    """Turn SIGTERM and the first Ctrl-C into a request that `train` heeds between two chunks."""
     def handler(number: int, frame: FrameType | None) -> None:
-        if run.asked_to_stop and number == signal.SIGINT:
+        if _request.signal_number and number == signal.SIGINT:
             raise KeyboardInterrupt
-        for one in _under_way:
-            one.asked_to_stop = number
+        _request.signal_number = number
         say("Stopping at the end of this chunk of steps, to save first.")
 
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may listen to signals
+    if _request.awaited or threading.current_thread() is not threading.main_thread():
+        yield  # the outermost run listens for all; and only the main thread may
         return
     before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
-    _under_way.append(run)
+    _request.awaited = True
     try:
         yield
     finally:
-        _under_way.pop()
+        _request.signal_number, _request.awaited = 0, False
         for number, old in before.items():
             signal.signal(number, old)
 

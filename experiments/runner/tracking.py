@@ -19,8 +19,9 @@ NO_VALUES = {"stage", "step", "run", "seconds"}
 @contextlib.contextmanager
 def tracked(run: Any) -> Iterator[None]:
     """Let run.tell() bring tensorboard/ of its directory up to its metrics.jsonl; its flags stand there at the start,
-    and at the end what it came to. In TensorBoard each seed is a run, `kalman/seed 3`, so that their curves overlap."""
-    if run.config.track is None or not processes.writes():
+    and at the end what it came to. In TensorBoard each seed is a run, `kalman/seed 3`, so that their curves overlap.
+    A sweep has nothing to tell: its points do."""
+    if run.config.track is None or run.config.sweep or not processes.writes():
         yield
         return
     home = run.directory / "tensorboard"

@@ -6,10 +6,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from experiments.runner.figures import style
-from experiments.sweeping.table import Row, Sweep, shown
+from experiments.sweeping.table import Row, Sweep, failed_text, mean_of, shown
 
 NO_RESULT = "0.85"
 MOST_COLUMNS = 4
@@ -21,8 +22,8 @@ def heat_map(sweep: Sweep) -> Figure:
     panels: dict[tuple, list[Row]] = {}
     for row in sweep.points:
         panels.setdefault(tuple(shown(row.values[key]) for key in rest), []).append(row)
-    values = [mean for row in sweep.points if (mean := _mean(sweep, row)) is not None]
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    values = [mean for row in sweep.points if (mean := mean_of(row, sweep.metric)) is not None]
+    norm = _norm(min(values, default=0.0), max(values, default=0.0))
     across, down = _values(sweep.points, horizontal), _values(sweep.points, vertical)
     columns = min(MOST_COLUMNS, len(panels))
     lines = math.ceil(len(panels) / columns)
@@ -31,7 +32,7 @@ def heat_map(sweep: Sweep) -> Figure:
         figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, sharex=True, sharey=True)
         image = None
         for axis, (combination, rows) in zip(axes.flat, panels.items()):
-            image = _panel(sweep, axis, rows, (vertical, down), (horizontal, across), low, high)
+            image = _panel(sweep, axis, rows, (vertical, down), (horizontal, across), norm)
             axis.set_title(", ".join(f"{key} = {value}" for key, value in zip(rest, combination)), fontsize=9)
         for axis in axes.flat[len(panels):]:
             axis.axis("off")
@@ -40,19 +41,20 @@ def heat_map(sweep: Sweep) -> Figure:
     return figure
 
 
-def _panel(sweep: Sweep, axis: Axes, rows: list[Row], vertical: tuple, horizontal: tuple, low: float, high: float
-           ) -> Any:
+def _panel(sweep: Sweep, axis: Axes, rows: list[Row], vertical: tuple, horizontal: tuple, norm: Normalize) -> Any:
     (of_rows, down), (of_columns, across) = vertical, horizontal
     grid = np.full((len(down), len(across)), np.nan)
     for row in rows:
         place = _place(row, of_rows, down), _place(row, of_columns, across)
-        mean = _mean(sweep, row)
+        if sweep.metric not in row.metrics:
+            continue  # a cell without words: the point has no such metric
+        mean = mean_of(row, sweep.metric)
         grid[place] = np.nan if mean is None else mean
-        dark = mean is not None and (mean - low) < 0.55 * (high - low)
-        axis.text(place[1], place[0], "not\nfinite" if mean is None else f"{mean:.4g}", ha="center", va="center",
-                  color="white" if dark else "black", fontsize=8)
+        axis.text(place[1], place[0], "not\nfinite" if mean is None else f"{mean:.4g}\n{failed_text(row)}".strip(),
+                  ha="center", va="center", color="white" if mean is not None and norm(mean) < 0.55 else "black",
+                  fontsize=8)
     axis.set_facecolor(NO_RESULT)
-    image = axis.imshow(np.ma.masked_invalid(grid), vmin=low, vmax=high, aspect="auto", cmap="viridis")
+    image = axis.imshow(np.ma.masked_invalid(grid), norm=norm, aspect="auto", cmap="viridis")
     axis.set_xticks(range(len(across)), across, rotation=30 if max(map(len, across)) > 9 else 0)
     axis.set_yticks(range(len(down)) if of_rows else [], down if of_rows else [])
     axis.set_xlabel(of_columns)
@@ -61,10 +63,10 @@ def _panel(sweep: Sweep, axis: Axes, rows: list[Row], vertical: tuple, horizonta
     return image
 
 
-def _mean(sweep: Sweep, row: Row) -> float | None:
-    """None: not finite, or of a run that stands still since it was."""
-    mean = row.metrics.get(sweep.metric, {"mean": None})["mean"]
-    return None if mean is None or not math.isfinite(mean) or row.failures else mean
+def _norm(low: float, high: float) -> Normalize:
+    """One scale for all panels; values that are all the same are in its middle."""
+    wider = 0.0 if low < high else 0.1 * abs(low) or 1.0
+    return Normalize(low - wider, high + wider)
 
 
 def _values(rows: list[Row], key: str | None) -> list[str]:

@@ -5,7 +5,7 @@ import io
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,13 +66,27 @@ def read(directory: Path) -> Sweep:
         raise UserError(f"{directory}/sweep.json cannot be read: {error}") from error
 
 
+def names(rows: Iterable[Row]) -> list[str]:
+    """Every metric that a point has."""
+    return list(dict.fromkeys(name for row in rows for name in row.metrics))
+
+
+def counted(points: Sequence[Any]) -> str:
+    """How many, in words.
+
+    >>> counted([1]), counted([])
+    ('1 point', '0 points')
+    """
+    return f"{len(points)} point{'' if len(points) == 1 else 's'}"
+
+
 def show(sweep: Sweep, console: Console) -> None:
     """Print the table, the metric of the sweep first and then as many others as there is room for; and the files."""
     seeds = len(next(iter(sweep.points[0].metrics.values()))["per_seed"])
     interval = f", mean ± 95% interval of {seeds} values" if seeds > 1 else ""
-    console.print(f"{sweep.experiment}, {len(sweep.points)} points{interval}", style="bold")
-    names = [sweep.metric, *(name for name in sweep.points[0].metrics if name != sweep.metric)]
-    columns = {name: [cell(row, name) for row in sweep.points] for name in names}
+    console.print(f"{sweep.experiment}, {counted(sweep.points)}{interval}", style="bold")
+    columns = {name: [cell(row, name) for row in sweep.points]
+               for name in sorted(names(sweep.points), key=lambda name: name != sweep.metric)}
     keys = {key: [shown(row.values[key]) for row in sweep.points] for key in sweep.keys}
     room = console.width - 1 - sum(_width(name, cells) for name, cells in keys.items())
     fit = []
@@ -90,7 +104,7 @@ def show(sweep: Sweep, console: Console) -> None:
         cells = [cells[position] for cells in (*keys.values(), *(columns[name] for name in fit))]
         table.add_row(*cells, style="red" if row.failures else "")
     console.print(table)
-    for line in after_table(sweep, len(names) - len(fit)):
+    for line in after_table(sweep, len(columns) - len(fit)):
         console.print(line, markup=False, soft_wrap=True)
 
 
@@ -98,15 +112,41 @@ def after_table(sweep: Sweep, more: int) -> list[str]:
     """What is said below the table."""
     failed = [f"NOT FINITE: {_label(row)}: {failure}" for row in sweep.points for failure in row.failures]
     return [
-        *([f"{more} more are in sweep.json; --sweep-metric NAME puts another one first"] if more else []),
+        *([f"{more} more in sweep.json; --resume {sweep.directory} --sweep-metric NAME puts another one first"]
+          if more else []),
         *failed[:MOST_FAILURES],
         *([f"and {len(failed) - MOST_FAILURES} more"] if len(failed) > MOST_FAILURES else []),
         str(sweep.directory), "  sweep.json", "  figures/heat_map.png"]
 
 
 def cell(row: Row, name: str) -> str:
-    """A metric of a point; of one that stands still since it was not finite, that."""
-    return NOT_FINITE if row.failures else value_text(row.metrics.get(name))
+    """A metric of a point, and how many of its runs failed, if not all did: what these stood still at counts, too."""
+    if name not in row.metrics:
+        return ""
+    if mean_of(row, name) is None:
+        return NOT_FINITE
+    failed = failed_text(row)
+    return value_text(row.metrics[name]) + (f" ({failed})" if failed else "")
+
+
+def mean_of(row: Row, name: str) -> float | None:
+    """A metric of a point as a number. None: it has none, it is not finite, or all runs failed."""
+    mean = row.metrics.get(name, {"mean": None})["mean"]
+    num_failed, num_runs = _failed(row)
+    return None if mean is None or not math.isfinite(mean) or num_failed == num_runs else mean
+
+
+def failed_text(row: Row) -> str:
+    """How many runs of a point turned non-finite, in words; "": none."""
+    num_failed, num_runs = _failed(row)
+    return f"{num_failed} of {num_runs} failed" if num_failed else ""
+
+
+def _failed(row: Row) -> tuple[int, int]:
+    """How many runs failed, by the lines that name them: "learn, seed 3: params at step 7"; and how many there are."""
+    num_runs = max(len(metric["per_seed"]) for metric in row.metrics.values())
+    runs = {failure.partition(": ")[0].partition(", ")[2] for failure in row.failures}
+    return min(len(runs), num_runs), num_runs
 
 
 def value_text(metric: Mapping[str, Any] | None) -> str:
@@ -124,7 +164,7 @@ def value_text(metric: Mapping[str, Any] | None) -> str:
 
 
 def _label(row: Row) -> str:
-    return row.directory.removeprefix("points/")
+    return ",".join(f"{key}={shown(value)}" for key, value in row.values.items())
 
 
 def shown(value: Any) -> str:

@@ -5,19 +5,41 @@ it is built (how many steps there are, say) fails when it is traced: then that k
 """
 
 import itertools
-import math
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from experiments.runner.config import unchecked
 from experiments.runner.loop import same
 from experiments.runner.stage import Stage, chunk
-from experiments.sweeping.grid import Point, unchecked
+from experiments.sweeping.grid import Point
+
+LARGEST = float(np.finfo(np.float32).max)
+
+
+class Riding(NamedTuple):
+    """The state of a run that carries numbers; its leaves go by the names that they have without them."""
+
+    numbers: tuple
+    state: Any
+
+
+class Unsaid(NamedTuple):
+    """A step of a leaf's path that nobody sees: only checkpoints name it."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return ""
+
+
+jax.tree_util.register_pytree_with_keys(
+    Riding, lambda run: (tuple(zip(map(Unsaid, run._fields), run)), None), lambda _, parts: Riding(*parts))
 
 
 class Untold:
@@ -34,8 +56,7 @@ class Untold:
 def groups_of(module: ModuleType, points: Sequence[Point], mesh: Mesh | None) -> list[tuple[list[Point], list[Stage]]]:
     """Points that can be trained together, and the stages that train them; a point alone has none.
 
-    Raises:
-      UserError: the data cannot be read.
+    What is wrong with the data or the experiment itself is said when a point runs by itself.
     """
     keys = mere_numbers(module, points, mesh)
     groups = []
@@ -48,20 +69,22 @@ def groups_of(module: ModuleType, points: Sequence[Point], mesh: Mesh | None) ->
 def mere_numbers(module: ModuleType, points: Sequence[Point], mesh: Mesh | None = None) -> list[str]:
     """Keys of which nothing but the steps of training, and what they begin with, needs to know the value."""
     found: list[str] = []
-    candidates = [key for key in points[0].values if all(_is_number(point.values[key]) for point in points)]
+    candidates = [key for key in points[0].values
+                  if len({point.values[key] for point in points if _rides(point.values[key])}) > 1]
     for keys in (candidates, *([key] for key in candidates)):
         if len(found) < len(candidates) and keys and not set(keys) <= set(found):
-            together = split(points, [*found, *keys])[0]
-            if len(together) > 1 and trained_together(module, together, [*found, *keys], mesh):
+            together = max(split(points, [*found, *keys]), key=len)  # in which all of them ride
+            if trained_together(module, together, [*found, *keys], mesh):
                 found += keys
     return found
 
 
 def split(points: Sequence[Point], keys: Sequence[str]) -> list[list[Point]]:
-    """Points in groups that are alike but for these keys."""
+    """Points in groups that are alike but for the numbers of these keys."""
     groups: dict[tuple, list[Point]] = {}
     for point in points:
-        groups.setdefault(tuple(value for key, value in point.values.items() if key not in keys), []).append(point)
+        fixed = tuple("rides" if key in keys and _rides(value) else (value,) for key, value in point.values.items())
+        groups.setdefault(fixed, []).append(point)
     return list(groups.values())
 
 
@@ -69,9 +92,8 @@ def trained_together(module: ModuleType, points: Sequence[Point], keys: Sequence
                      ) -> list[Stage] | None:
     """A stage for all runs of all points, for each of the experiment's stages that stands by itself: the first point's
     runs, then the second one's. None: a key is no mere number.
-
-    The state of a run is (its numbers, its state).
     """
+    keys = [key for key in keys if _rides(points[0].values[key])]  # and so with the others: see `split`
     try:
         task = module.read(unchecked(points[0].config, **{key: Untold() for key in keys}))
         of_points = [module.stages(point.config, task, mesh) for point in points]
@@ -100,12 +122,11 @@ def _joined(stage: Stage, position: int, points: Sequence[Point], numbers: tuple
     def initial(numbers, *given):
         states = jax.vmap(lambda own: stages_at(own)[position].initial(*given))(numbers)
         flat = jax.tree.map(lambda leaf: leaf.reshape((num_points * num_runs, *leaf.shape[2:])), states)
-        return tuple(jnp.repeat(number, num_runs) for number in numbers), flat
+        return Riding(tuple(jnp.repeat(number, num_runs) for number in numbers), flat)
 
     def step(state, *data):
-        own, before = state
-        after, values = stages_at(own)[position].step(before, *data)
-        return (own, after), values
+        after, values = stages_at(state.numbers)[position].step(state.state, *data)
+        return state._replace(state=after), values
 
     data = stage.data if stage.data_axis is None else jax.tree.map(
         lambda leaf: jnp.concatenate([leaf] * num_points), stage.data)
@@ -128,6 +149,6 @@ def _alike(some: Sequence[Stage], others: Sequence[Stage]) -> bool:
         same((one.given, one.data), (other.given, other.data)) for one, other in zip(some, others))
 
 
-def _is_number(value: Any) -> bool:
-    """Whether a run could carry it: inf and nan would count as its failure."""
-    return isinstance(value, float) and math.isfinite(value)
+def _rides(value: Any) -> bool:
+    """Whether a run could carry it, in float32: inf and nan would count as its failure."""
+    return isinstance(value, float) and abs(value) <= LARGEST

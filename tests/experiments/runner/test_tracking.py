@@ -91,6 +91,16 @@ def test_each_point_of_a_sweep_is_tracked(tmp_path):
     assert not (tmp_path / "sweep" / "tensorboard").exists()
 
 
+def test_a_sweep_that_goes_on_goes_on_to_track(tmp_path):
+    assert command.call(*FLAGS, "--track", "tensorboard", "--sweep", "learning_rate=0.1,0.2", "--out", "sweep",
+                        cwd=tmp_path)[0] == 0
+    last = tmp_path / "sweep" / "points" / "learning_rate=0.2"
+    shutil.rmtree(last)
+    (tmp_path / "sweep" / "sweep.json").unlink()
+    assert command.call("tiny", "--resume", "sweep", cwd=tmp_path)[0] == 0
+    assert len(logged(last)) == 12 and scalars(last) == logged(last)
+
+
 def test_an_unknown_tracker_is_refused_with_the_known_ones(tmp_path):
     code, _, err = command.call("tiny", "--track", "wandb", cwd=tmp_path)
     assert code == 2 and "--track must be tensorboard, got wandb" in err

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import experiments
+from experiments.runner import checkpoints
 from experiments.runner.config import RunConfig
 from experiments.runner.seeds import seed_keys, seed_labels
 from experiments.runner.stage import Stage, chunk
@@ -136,6 +137,20 @@ def test_points_are_grouped_by_what_is_no_mere_number():
     assert [(len(group), stages) for group, stages in alone] == [(1, []), (1, [])]
 
 
-def test_a_number_that_is_not_finite_does_not_ride_in_a_state():
-    points = points_of(Config(sweep=("rate=inf,1.0",)))
-    assert together.mere_numbers(TOY, points) == []
+def test_what_is_not_finite_in_float32_does_not_ride_in_a_state_and_the_others_do():
+    assert together.mere_numbers(TOY, points_of(Config(sweep=("rate=inf,1.0",)))) == []
+    points = points_of(Config(sweep=("rate=1e39,0.5,nan,1.0", "in_start=1.0,2.0")))
+    with np.errstate(over="ignore"):
+        groups = together.groups_of(TOY, points, None)
+    assert [[point.label for point in group] for group, _ in groups] == [
+        [f"rate=1e+39,in_start={start}" for start in (1, 2)],
+        [f"rate={rate},in_start={start}" for rate in (0.5, 1) for start in (1, 2)],
+        [f"rate=nan,in_start={start}" for start in (1, 2)]]
+    assert all(stages for _, stages in groups)
+
+
+def test_leaves_go_by_the_names_that_they_have_alone():
+    [stage] = together.groups_of(TOY, toy_points("rate"), None)[0][1]
+    state = jax.eval_shape(stage.initial, *stage.given)
+    assert [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(state)] == ["[0]", ""]
+    assert checkpoints.describe(state) == ["numbers/0 float32 [2]", "state float32 [2]"]
