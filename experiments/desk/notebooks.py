@@ -86,13 +86,16 @@ def write(name: str, folder: Path, flags: Mapping[str, Any] | None = None) -> Pa
     """The notebook of an experiment as a file, NAME.ipynb.
 
     Raises:
-      UserError: there is no such experiment.
+      UserError: there is no such experiment, or the folder cannot be one.
     """
     if name not in experiments.names():
         raise UserError(f"NAMES must be of {', '.join(experiments.names())}, got {name!r}")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.ipynb"
-    write_bytes(path, nbformat.writes(notebook(name, flags)).encode())
+    path, content = folder / f"{name}.ipynb", nbformat.writes(notebook(name, flags)).encode()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, content)
+    except OSError as error:
+        raise UserError(f"--out must be a folder to write to, got {folder}: {error.strerror}") from error
     return path
 
 

@@ -12,12 +12,14 @@ from experiments.runner import files
 from experiments.runner.errors import UserError
 from experiments.runner.progress import bar, say
 
+RUNS = Path("runs")
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Show all runs on one page: formulas, proofs, curves, figures, and results beside published ones."""
+    """Show all runs on one page: formulas, proofs, curves, figures, and results beside their references."""
 
-    runs: Path = Path("runs")
+    runs: Path = RUNS
     """Where the run directories are."""
     out: Path = Path("runs/gallery/index.html")
     """The page to write."""
@@ -27,6 +29,7 @@ def main(options: Options) -> int:
     """Write the page; returns the exit status."""
     began = time.perf_counter()
     try:
+        _check(options.runs)
         shelves = reading.read(options.runs)
         wanted = page.wanted(shelves)
         with bar("gallery", len(wanted)) as show:
@@ -36,10 +39,16 @@ def main(options: Options) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    count = sum(len(shelf.runs) + len(shelf.sweeps) for shelf in shelves)
-    say(f"{options.out}: {count} run{'' if count == 1 else 's'}, {len(content) / 1e6:.1f} MB, "
+    say(f"{options.out}: {page.how_many(shelves) or 'no run'}, {len(content) / 1e6:.1f} MB, "
         f"{time.perf_counter() - began:.1f} s")
     return 0
+
+
+def _check(runs: Path) -> None:
+    """Only the usual directory may be one that no run has made yet."""
+    if not runs.is_dir() and (runs.exists() or runs != RUNS):
+        what = "is a file" if runs.exists() else "is not there"
+        raise UserError(f"--runs must be a directory of runs, got {runs}, which {what}")
 
 
 def _write(out: Path, content: bytes) -> None:

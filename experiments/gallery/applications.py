@@ -7,7 +7,8 @@ class Application(NamedTuple):
     """What the gallery says of an experiment.
 
     name: of the experiment, and of its package in sandbox. idea: three sentences.
-    formula: the calculus in one line; objective, derivative: line by line, all in LaTeX.
+    formula: the calculus in one line; objective, derivative: line by line, all in LaTeX; a page may break a line at
+    its \\qquad.
     headline: the metric that speaks for it, the best first where several may be there, in words. picture: its figure.
     units: of what is logged while it learns. captions: of its figures.
     """
@@ -82,7 +83,7 @@ APPLICATIONS = (
         "An agent tries, and makes likelier whatever went better than expected. The theorem says that this is the "
         "gradient of the return, though nobody differentiates the world: only the logarithm of the agent's own choice. "
         "What is subtracted as expectation changes nothing on average, and decides how noisy the gradient is.",
-        r"\nabla J = \mathbb{E} \sum_t \left( G_t - b_t \right) \nabla \log \pi (a_t \mid s_t)",
+        r"\nabla J = \mathbb{E} \left[ (G - b)\, \nabla \log \pi (a \mid s) \right]",
         (r"J(\theta) = \mathbb{E}_{\pi_\theta} \left[ \sum_t r_t \right] , \qquad G_t = \sum_{t' \geq t} r_{t'}",
          r"L(\theta) = - \frac{1}{N} \sum_n \left[ \hat A_n \log \pi_\theta (a_n \mid s_n) + c\, "
          r"H \left( \pi_\theta ( \cdot \mid s_n ) \right) \right]"),
@@ -122,12 +123,13 @@ APPLICATIONS = (
         r"\lambda_{1,2} = - \frac{\gamma}{2} \pm \sqrt{\frac{\gamma^2}{4} - \frac{1}{4}}",
         (r"\min_G \, \max_D \; \mathbb{E} \left[ \log D(x) \right] + \mathbb{E} \left[ \log \left( 1 - D(G(z)) \right) "
          r"\right]",
-         r"L_D = \mathbb{E} \left[ c_D \left( D(x), D(\tilde x) \right) + \frac{\gamma_1}{2} \| \nabla D(x) \|^2 + "
-         r"\frac{\gamma_2}{2} \| \nabla D(\tilde x) \|^2 \right] , \qquad \tilde x = G(z)"),
+         r"L_D = \mathbb{E} \left[ c_D \left( D(x), D(\tilde x) \right) \right] + \frac{\gamma_1}{2} R_1 + "
+         r"\frac{\gamma_2}{2} R_2 , \qquad \tilde x = G(z)",
+         r"R_1 = \mathbb{E} \| \nabla D(x) \|^2 , \qquad R_2 = \mathbb{E} \| \nabla D(\tilde x) \|^2"),
         (r"v(\theta, \psi) = - \begin{pmatrix} \nabla_\theta L_G \\ \nabla_\psi L_D \end{pmatrix} , \qquad v' = - "
          r"\begin{pmatrix} \nabla_{\theta \theta} L_G & \nabla_{\theta \psi} L_G \\ \nabla_{\psi \theta} L_D & "
          r"\nabla_{\psi \psi} L_D \end{pmatrix}",
-         r"\lambda_{1,2} (v') = - \frac{\gamma}{2} \pm \sqrt{\frac{\gamma^2}{4} - \frac{1}{4}} \quad "
+         r"\lambda_{1,2} (v') = - \frac{\gamma}{2} \pm \sqrt{\frac{\gamma^2}{4} - \frac{1}{4}} \qquad "
          r"\text{of the smallest GAN, at rest}"),
         {"high_quality": "of samples within 3σ of a mode", "classifier_accuracy": "told right, taught by forgeries"},
         "samples",
@@ -143,7 +145,7 @@ APPLICATIONS = (
         "The score is the slope of the logarithm of a density: the way to likelier data. It is learned from data and "
         "noise alone, since its mean square error, but for a constant, can be told without knowing it. Along the score "
         "noise becomes data, and the divergence of that flow adds up to the exact logarithm of their density.",
-        r"s = \nabla \log p \;\; \text{by} \;\; \mathbb{E} \left[ \frac{1}{2} \| s \|^2 + \operatorname{tr} \nabla s "
+        r"s = \nabla \log p \, \text{ by } \, \mathbb{E} \left[ \frac{1}{2} \| s \|^2 + \operatorname{tr} \nabla s "
         r"\right]",
         (r"L(\theta) = \mathbb{E} \left[ \lambda(t)\, \frac{1}{2} \left\| s_\theta (x_t, t) + "
          r"\frac{\varepsilon}{\sigma} \right\|^2 \right] , \qquad x_t = \alpha x + \sigma \varepsilon",

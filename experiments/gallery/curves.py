@@ -8,14 +8,15 @@ import numpy as np
 
 from experiments.gallery.documents import number
 from experiments.gallery.words import shown
+from experiments.runner.curves import NO_METRICS
 
 WIDTH, HEIGHT = 340, 220
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 40
 POINTS_OF_ALL = 2000
 
 
-class Curve(NamedTuple):
-    """A metric of a stage over steps (T,), for each of K labels: values (K, T), NaN where it was not finite."""
+class Family(NamedTuple):
+    """Curves of a metric of a stage over steps (T,), one for each of K labels: values (K, T), NaN where not finite."""
 
     stage: str
     metric: str
@@ -25,7 +26,7 @@ class Curve(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """A curve drawn: paths and ticks in the coordinates of the drawing, and in words what is to be seen."""
+    """A family drawn: paths and ticks in the coordinates of the drawing, and in words what is to be seen."""
 
     title: str
     metric: str
@@ -39,7 +40,7 @@ class Panel(NamedTuple):
     words: str
 
 
-def curves(lines: Iterable[dict[str, Any]]) -> list[Curve]:
+def families(lines: Iterable[dict[str, Any]]) -> list[Family]:
     """Every metric of every stage, from the lines of metrics.jsonl; lines of another form are passed over."""
     series: dict[tuple[str, str], dict[str, dict[float, float]]] = {}
     for line in lines:
@@ -47,32 +48,32 @@ def curves(lines: Iterable[dict[str, Any]]) -> list[Curve]:
         if step is None:
             continue
         for name, value in line.items():
-            if name not in ("stage", "step", "run", "seconds") and (value is None or isinstance(value, int | float)):
+            if name not in NO_METRICS and (value is None or isinstance(value, int | float)):
                 of_run = series.setdefault((str(line.get("stage")), name), {}).setdefault(str(line.get("run")), {})
                 of_run[step] = math.nan if number(value) is None else float(value)
-    return [_curve(stage, name, runs) for (stage, name), runs in series.items()]
+    return [_family(stage, name, runs) for (stage, name), runs in series.items()]
 
 
-def thinned(curve: Curve, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def thinned(family: Family, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Steps (P,), values (K, P) and their mean (P,) at no more than `most` steps, no spike left out.
 
     Of each bucket of steps a line keeps its lowest and its highest value, in their order.
     """
-    mean = curve.values.mean(axis=0)
-    rows = np.vstack([curve.values, mean])
-    buckets = min(most, max(40, POINTS_OF_ALL // len(curve.labels))) // 2
-    if len(curve.steps) > 2 * buckets:
-        parts = np.array_split(np.arange(len(curve.steps)), buckets)
-        steps = np.concatenate([curve.steps[part[[0, -1]]] for part in parts])
+    mean = family.values.mean(axis=0)
+    rows = np.vstack([family.values, mean])
+    buckets = min(most, max(40, POINTS_OF_ALL // len(family.labels))) // 2
+    if len(family.steps) > 2 * buckets:
+        parts = np.array_split(np.arange(len(family.steps)), buckets)
+        steps = np.concatenate([family.steps[part[[0, -1]]] for part in parts])
         rows = np.concatenate([_extremes(rows[:, part]) for part in parts], axis=1)
     else:
-        steps = curve.steps
+        steps = family.steps
     return steps, rows[:-1], rows[-1]
 
 
-def panel(curve: Curve, unit: str, most: int) -> Panel:
-    """A curve as a drawing with axes, logarithmic where values are positive and far apart."""
-    steps, values, mean = thinned(curve, most)
+def panel(family: Family, unit: str, most: int) -> Panel:
+    """A family as a drawing with axes, logarithmic where values are positive and far apart."""
+    steps, values, mean = thinned(family, most)
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
     logarithmic = bool(low > 0 and high / low > 30)
@@ -90,10 +91,10 @@ def panel(curve: Curve, unit: str, most: int) -> Panel:
         drawn = y(scale(np.vstack([values, mean])))
     places = decades(bottom, top) if logarithmic else ticks(bottom, top)
     return Panel(
-        curve.stage, curve.metric, unit, logarithmic, len(steps) == 1, [_path(x(steps), row) for row in drawn[:-1]],
+        family.stage, family.metric, unit, logarithmic, len(steps) == 1, [_path(x(steps), row) for row in drawn[:-1]],
         _path(x(steps), drawn[-1]) if len(values) > 1 else "",
         [(round(x(place), 1), shown(place)) for place in ticks(first, last)],
-        [(round(y(place), 1), shown(10**place if logarithmic else place)) for place in places], _words(curve, unit))
+        [(round(y(place), 1), shown(10**place if logarithmic else place)) for place in places], _words(family, unit))
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -116,10 +117,10 @@ def decades(low: float, high: float) -> list[float]:
     return [float(power) for power in powers][::-(-len(powers) // 6) or 1]
 
 
-def _curve(stage: str, name: str, runs: dict[str, dict[float, float]]) -> Curve:
+def _family(stage: str, name: str, runs: dict[str, dict[float, float]]) -> Family:
     steps = sorted({step for of_run in runs.values() for step in of_run})
     values = np.array([[of_run.get(step, math.nan) for step in steps] for of_run in runs.values()])
-    return Curve(stage, name, list(runs), np.array(steps), values)
+    return Family(stage, name, list(runs), np.array(steps), values)
 
 
 def _extremes(part: np.ndarray) -> np.ndarray:
@@ -145,15 +146,15 @@ def _path(xs: np.ndarray, ys: np.ndarray) -> str:
     return "".join(parts) + ("h0" if len(parts) == 1 else "")
 
 
-def _words(curve: Curve, unit: str) -> str:
-    """What a curve shows, for who does not see it."""
-    mean = np.array([row[np.isfinite(row)].mean() if np.isfinite(row).any() else math.nan for row in curve.values.T])
+def _words(family: Family, unit: str) -> str:
+    """What it shows, for who does not see it."""
+    mean = np.array([row[np.isfinite(row)].mean() if np.isfinite(row).any() else math.nan for row in family.values.T])
     known = np.flatnonzero(np.isfinite(mean))
     if not known.size:
-        return f"{curve.metric}: no finite value."
+        return f"{family.metric}: no finite value."
     first, last, lowest, highest = known[0], known[-1], np.nanargmin(mean), np.nanargmax(mean)
-    many = len(curve.labels)
-    what = curve.metric + (f", mean of {many} runs" if many > 1 else "") + (f", in {unit}" if unit else "")
-    return (f"{what}: {shown(mean[first])} at step {shown(curve.steps[first])}, {shown(mean[last])} at step "
-            f"{shown(curve.steps[last])}; lowest {shown(mean[lowest])} at step {shown(curve.steps[lowest])}, highest "
-            f"{shown(mean[highest])} at step {shown(curve.steps[highest])}.")
+    many = len(family.labels)
+    what = family.metric + (f", mean of {many} runs" if many > 1 else "") + (f", in {unit}" if unit else "")
+    return (f"{what}: {shown(mean[first])} at step {shown(family.steps[first])}, {shown(mean[last])} at step "
+            f"{shown(family.steps[last])}; lowest {shown(mean[lowest])} at step {shown(family.steps[lowest])}, highest "
+            f"{shown(mean[highest])} at step {shown(family.steps[highest])}.")

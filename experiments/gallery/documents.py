@@ -5,19 +5,20 @@ from typing import Any, NamedTuple
 
 
 class Metric(NamedTuple):
-    """A metric over seeds, beside a published value of it. None: not finite, or not there."""
+    """A metric over seeds, beside a value to hold it against. None: not finite, or not there."""
 
     name: str
     mean: float | None
     half: float | None
     per_seed: list[float | None]
-    published: float | None
+    reference: float | None
     source: str
 
 
 class Point(NamedTuple):
-    """A point of a sweep."""
+    """A point of a sweep; name: of its run's directory."""
 
+    name: str
     values: dict[str, str]
     metrics: list[Metric]
     failures: list[str]
@@ -76,8 +77,9 @@ def metrics(summary: dict[str, Any]) -> list[Metric]:
 
 def points(sweep: dict[str, Any]) -> list[Point]:
     """The points of a sweep.json."""
-    return [Point({key: str(value) for key, value in _object(row.get("values")).items()}, metrics(row),
-                  texts(row.get("failures"))) for row in objects(sweep.get("points"))]
+    return [Point(text(row.get("directory")).rpartition("/")[2], {key: str(value) for key, value in
+            _object(row.get("values")).items()}, metrics(row), texts(row.get("failures")))
+            for row in objects(sweep.get("points"))]
 
 
 def verdicts(document: Any) -> list[Verdict]:

@@ -15,28 +15,31 @@ function make(tag, attributes = {}, ...children) {
   return node;
 }
 
+// As in words.py
 function shown(value) {
   if (value === null || value === undefined) return "not finite";
-  if (Number.isInteger(value) && Math.abs(value) < 1e7) return value.toLocaleString("en").replace("-", "−");
-  return String(Number(value.toPrecision(4))).replaceAll("-", "−");
+  if (value === 0) return "0";
+  const power = Number(value.toExponential(6).split("e")[1]);
+  if (power >= -4 && power < 7) {
+    const [whole, decimals] = String(Number(value.toFixed(Math.max(0, 3 - power)))).split(".");
+    return (whole.replace(/\B(?=(\d{3})+$)/g, ",") + (decimals ? `.${decimals}` : "")).replace("-", "−");
+  }
+  const mantissa = shown(value / 10 ** power);
+  const ten = "10" + [...String(power)].map((one) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[one] ?? "⁻").join("");
+  return mantissa === "1" ? ten : `${mantissa}·${ten}`;
 }
 
-const interval = ([, mean, half]) => shown(mean) + (mean !== null && half !== null ? ` ± ${Number(half.toPrecision(2))}` : "");
 const plain = (name) => name.replaceAll("_", " ");
 const colour = (k) => `k${k % COLOURS}`;
 const dash = (k) => DASHES[k % DASHES.length];
 
 // What differs
 
-function facts(run) {
-  return { application: run.application, ...run.config, ...run.facts };
-}
-
 function differences(picked) {
-  const all = picked.map(facts);
-  const names = [...new Set(all.flatMap(Object.keys))];
-  return names.filter((name) => new Set(all.map((one) => one[name])).size > 1)
-    .map((name) => [name, ...all.map((one) => one[name] ?? "—")]);
+  const parts = [picked.map((run) => ({ application: run.application, ...run.config })), picked.map((run) => run.facts)];
+  return parts.flatMap((all) => [...new Set(all.flatMap(Object.keys))]
+    .filter((name) => new Set(all.map((one) => one[name])).size > 1)
+    .map((name) => [name, ...all.map((one) => one[name] ?? "—")]));
 }
 
 function table(caption, head, rows) {
@@ -120,33 +123,30 @@ function overlay(stage, metric, picked) {
 // Metrics, as a forest of intervals
 
 function forest(name, picked) {
-  const found = picked.map((run) => run.metrics.find((one) => one[0] === name));
-  const published = found.find((one) => one && one[4] !== null)?.[4] ?? null;
-  const values = known(found.flatMap((one) => (one ? [one[1], ...one[3], published,
-    ...(one[1] !== null && one[2] !== null ? [one[1] - one[2], one[1] + one[2]] : [])] : [])));
+  const found = picked.map((run) => run.metrics.find((one) => one.name === name));
+  const values = known(found.flatMap((one) => (one ? [one.mean, ...one.seeds, ...one.ends, one.reference] : [])));
+  const words = found.map((one, k) => `${k + 1}: ${one ? one.words : "none"}`);
   const height = 22 * picked.length + 26;
-  const svg = make("svg", { viewBox: `0 0 340 ${height}`, role: "img", "aria-label": plain(name) + ": " + found.map((one, k) =>
-    `${k + 1}: ${one ? interval(one) : "none"}`).join("; ") + (published !== null ? `; published ${shown(published)}` : "") });
+  const svg = make("svg", { viewBox: `0 0 340 ${height}`, role: "img", "aria-label": `${plain(name)}: ${words.join("; ")}` });
   if (values.length) {
     const x = axis(values, 14, 326, false);
     for (const value of x.ticks) {
       svg.append(make("path", { class: "grid", d: `M${x.place(value)} 2V${height - 20}` }),
         make("text", { class: "tick x", x: x.place(value), y: height - 5 }, shown(value)));
     }
-    if (published !== null) svg.append(make("path", { class: "published", d: `M${x.place(published)} 0V${height - 20}` }));
-    found.forEach((one, k) => one && one[1] !== null && svg.append(row(one, k, x)));
+    found.forEach((one, k) => one && svg.append(row(one, k, x)));
   }
-  const texts = found.map((one, k) => make("span", { class: `colour ${colour(k)}` }, `${k + 1}: ${one ? interval(one) : "—"} `));
-  if (published !== null) texts.push(make("span", { class: "quieter" }, `published ${shown(published)}`));
+  const texts = words.map((word, k) => make("span", { class: `colour ${colour(k)}` }, `${word} `));
   return make("figure", { class: "panel" }, make("figcaption", {}, plain(name)), svg, make("p", { class: "values" }, ...texts));
 }
 
-function row([, mean, half, seeds], k, x) {
+function row(one, k, x) {
   const y = 14 + 22 * k;
   const group = make("g", { class: colour(k) });
-  for (const seed of known(seeds)) group.append(make("circle", { class: "dot thin", cx: x.place(seed), cy: y, r: 3 }));
-  if (half !== null) group.append(make("path", { class: "line", d: `M${x.place(mean - half)} ${y}H${x.place(mean + half)}` }));
-  group.append(make("circle", { class: "dot", cx: x.place(mean), cy: y, r: 5 }));
+  if (one.reference !== null) group.append(make("path", { class: "reference", d: `M${x.place(one.reference)} ${y - 11}v22` }));
+  for (const seed of known(one.seeds)) group.append(make("circle", { class: "dot thin", cx: x.place(seed), cy: y, r: 3 }));
+  if (one.ends.length) group.append(make("path", { class: "line", d: `M${x.place(one.ends[0])} ${y}H${x.place(one.ends[1])}` }));
+  if (one.mean !== null) group.append(make("circle", { class: "dot", cx: x.place(one.mean), cy: y, r: 5 }));
   return group;
 }
 
@@ -159,15 +159,15 @@ function compare(picked) {
   const differ = differences(picked);
   const pairs = new Map(picked.flatMap((run) => run.curves.map((one) => [JSON.stringify([one.stage, one.metric]), one])));
   const curves = [...pairs.values()].map((one) => overlay(one.stage, one.metric, picked)).filter(Boolean);
-  const names = [...new Set(picked.flatMap((run) => run.metrics.map((one) => one[0])))];
-  const shared = (name) => picked.filter((run) => run.metrics.some((one) => one[0] === name)).length;
+  const names = [...new Set(picked.flatMap((run) => run.metrics.map((one) => one.name)))];
+  const shared = (name) => picked.filter((run) => run.metrics.some((one) => one.name === name)).length;
   names.sort((one, other) => shared(other) - shared(one));
   const panels = (all, otherwise) => all.length ? make("div", { class: "panels" }, ...all) : make("p", {}, otherwise);
   return [key, make("h3", {}, "What differs"),
     differ.length ? table("Flags and facts that differ", ["", ...picked.map((_, k) => `run ${k + 1}`)], differ)
       : make("p", {}, "No flag differs."),
     make("h3", {}, "Learning curves"), panels(curves, "None of them has a curve."),
-    make("h3", {}, "Metrics, mean and 95% interval; faint: each seed"),
+    make("h3", {}, "Metrics, mean and 95% interval; faint: each seed; dashed: reference"),
     panels(names.map((name) => forest(name, picked)), "None of them has a metric.")];
 }
 
@@ -186,8 +186,16 @@ function clear() {
   count();
 }
 
-for (const box of boxes) box.addEventListener("change", count);
-at("clear").addEventListener("click", () => { clear(); at("content").focus({ preventScroll: true }); });
+// The tray lies at the bottom of the window, and for the keyboard right behind the box that was changed last
+let last = at("content");
+for (const box of boxes) {
+  box.addEventListener("change", () => {
+    last = box;
+    box.closest(".pick").after(at("tray"));
+    count();
+  });
+}
+at("clear").addEventListener("click", () => { clear(); last.focus({ preventScroll: true }); });
 at("close").addEventListener("click", () => at("comparison").close());
 at("compare").addEventListener("click", () => {
   at("compared").replaceChildren(...compare(picked()));
@@ -195,6 +203,19 @@ at("compare").addEventListener("click", () => {
   at("comparison").scrollTop = 0;
   at("comparison-title").focus();
 });
+
+// A formula that is wider than its box can be scrolled by the keyboard
+
+const scrolls = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const wide = target.scrollWidth > target.clientWidth;
+    for (const [name, value] of [["tabindex", "0"], ["role", "group"], ["aria-label", "Formula"]]) {
+      if (wide) target.setAttribute(name, value);
+      else target.removeAttribute(name);
+    }
+  }
+});
+for (const one of document.querySelectorAll(".formula")) scrolls.observe(one);
 
 // Light and dark: the system's, until the button says otherwise
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 
 from experiments.gallery import curves, reading, views, words
-from experiments.gallery.applications import APPLICATIONS, Application
+from experiments.gallery.applications import APPLICATIONS
 from experiments.gallery.pictures import Picture
 from experiments.gallery.reading import Shelf
 
@@ -38,11 +37,18 @@ def render(runs: Path, shelves: list[Shelf], drawn: dict[tuple[Path, bool], Pict
              *(name for name in by_name if name not in {one.name for one in APPLICATIONS})]
     sections = [views.section(by_name[name], [one for one in verdicts if one.application == name], drawn)
                 for name in order]
+    data = [one for section in sections for one in section["comparable"]]
     return environment.get_template("page.html.jinja").render(
         sections=sections, uncertified=uncertified, verdicts=verdicts, holding=sum(one.holds for one in verdicts),
-        num_runs=sum(len(shelf.runs) + len(shelf.sweeps) for shelf in shelves), style=Markup(style),
-        script=Markup(script), policy=_policy(style, script), data=Markup(_in_script(_comparable(sections))),
+        there=how_many(shelves), style=Markup(style),
+        script=Markup(script), policy=_policy(style, script), data=Markup(_in_script(data)),
         made=datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"))
+
+
+def how_many(shelves: list[Shelf]) -> str:
+    """What there is on the page, in words; empty if there is nothing."""
+    runs, sweeps = (sum(len(of) for of in all_of) for all_of in zip(*((shelf.runs, shelf.sweeps) for shelf in shelves)))
+    return words.how_many(runs, sweeps) if runs or sweeps else ""
 
 
 def wanted(shelves: list[Shelf]) -> dict[tuple[Path, bool], tuple[Path, int, int]]:
@@ -63,31 +69,6 @@ def _older(shelves: list[Shelf]) -> tuple[int, int]:
     size = sum(path.stat().st_size for run in others for path in run.figures if path.is_file())
     width, quality = OLDER
     return max(width // 2, int(width * min(1, math.sqrt(ROOM / max(size, 1))))), quality
-
-
-def _comparable(sections: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What page.js needs of each run."""
-    return [{
-        "key": view["key"], "application": section["about"].title, "name": f"{view['title']}, {view['date']}",
-        "config": view["config"], "facts": view["facts"],
-        "metrics": [[metric.name, metric.mean, metric.half, [_short(one) for one in metric.per_seed], metric.published]
-                    for metric in view["run"].metrics],
-        "curves": [_drawn(curve, section["about"]) for curve in view["curves"]],
-    } for section in sections for view in section["runs"]]
-
-
-def _drawn(curve: curves.Curve, about: Application) -> dict[str, Any]:
-    steps, values, mean = curves.thinned(curve, views.POINTS_COMPARED)
-    return {"stage": curve.stage, "metric": curve.metric, "unit": about.units.get(curve.metric, ""),
-            "steps": [_short(step) for step in steps.tolist()], "mean": [_short(one) for one in mean.tolist()],
-            "seeds": [[_short(one) for one in row] for row in values.tolist()] if len(values) > 1 else []}
-
-
-def _short(value: float | None) -> float | None:
-    if value is None or not np.isfinite(value):
-        return None
-    short = float(f"{value:.5g}")
-    return int(short) if short.is_integer() else short
 
 
 def _in_script(value: Any) -> str:

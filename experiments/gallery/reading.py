@@ -2,26 +2,24 @@
 
 import datetime
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import experiments
 from experiments.gallery import documents, source
-from experiments.gallery.documents import Metric
-
-UNREADABLE = (OSError, ValueError, RecursionError)
+from experiments.gallery.documents import Metric, Point
+from experiments.gallery.lenient import UNREADABLE, directories, figures, json_lines, json_object
 
 
 class Run(NamedTuple):
     """One run directory. state: "finished", "unfinished" or "cannot be read"; notes: why, and what else is amiss;
-    version: how its flags differ from those of today, if they do."""
+    version: how its flags differ from those of today, empty if they do not."""
 
     experiment: str
     directory: Path
     state: str
     notes: list[str]
-    version: dict[str, str]
+    version: str
     started: float
     config: dict[str, Any]
     manifest: dict[str, Any]
@@ -35,7 +33,8 @@ class Run(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """One directory of a sweep: the values of its keys and the metrics, point by point."""
+    """One directory of a sweep: the values of its keys and the metrics, point by point, and the run of each that is
+    there, by the name of its directory."""
 
     experiment: str
     directory: Path
@@ -45,7 +44,8 @@ class Sweep(NamedTuple):
     manifest: dict[str, Any]
     keys: list[str]
     metric: str
-    points: list[documents.Point]
+    points: list[Point]
+    runs: dict[str, Run]
     figures: list[Path]
 
 
@@ -74,28 +74,33 @@ def _read(directory: Path) -> Run | Sweep:
     try:
         return read_sweep(directory) if _is_sweep(directory) else read_run(directory)
     except OSError as error:  # closed to us, or gone while it was read
-        return Run(directory.parent.name, directory, "cannot be read", [str(error)], {}, 0.0, {}, {}, [], [], {}, [],
+        return Run(directory.parent.name, directory, "cannot be read", [str(error)], "", 0.0, {}, {}, [], [], {}, [],
                    "", [], [])
 
 
 def newest_finished(shelf: Shelf) -> Run | None:
-    """The run that speaks for its experiment."""
-    return next((run for run in shelf.runs if run.state == "finished"), None)
+    """The run that speaks for its experiment: of today's version, if there is one."""
+    finished = [run for run in shelf.runs if run.state == "finished"]
+    return next((run for run in finished if not run.version), next(iter(finished), None))
 
 
 def read_run(directory: Path) -> Run:
     """A run directory, in whatever state it is."""
     notes: list[str] = []
-    config = _object(directory / "config.json", notes)
-    manifest = _object(directory / "manifest.json", notes)
-    summary = _object(directory / "summary.json", notes)
+    config = json_object(directory / "config.json", notes)
+    manifest = json_object(directory / "manifest.json", notes)
+    summary = json_object(directory / "summary.json", notes)
     finished = (directory / "summary.json").exists()
     state = "cannot be read" if notes else "finished" if finished else "unfinished"
     if not finished:
         notes.append(_what_to_do(directory))
     experiment = _experiment_of(directory, config, summary)
     version = _another_version(experiment, config)
-    lines = _lines(directory / "metrics.jsonl", notes)
+    if version:
+        notes.append(f"Another version made it: {version}.")
+    lines, drawn = json_lines(directory / "metrics.jsonl", notes), figures(directory)
+    there = {path.stem for path in drawn}
+    notes += [f"figures/{name}.png is gone." for name in documents.texts(summary.get("figures")) if name not in there]
     config = {"preset": summary.get("preset"), "dataset": summary.get("dataset"), **config}
     config.pop("experiment", None)
     seeds = summary.get("seeds")
@@ -104,23 +109,32 @@ def read_run(directory: Path) -> Run:
         seeds=[str(seed) for seed in seeds] if isinstance(seeds, list) else [],
         metrics=documents.metrics(summary), seconds=documents.numbers(summary.get("seconds")),
         failures=documents.texts(summary.get("failures")), sample=documents.text(summary.get("sample")),
-        figures=_figures(directory), lines=lines)
+        figures=drawn, lines=lines)
 
 
 def read_sweep(directory: Path) -> Sweep:
     """A sweep's directory, in whatever state it is."""
     notes: list[str] = []
-    config = _object(directory / "config.json", notes)
-    manifest = _object(directory / "manifest.json", notes)
-    document = _object(directory / "sweep.json", notes)
+    config = json_object(directory / "config.json", notes)
+    manifest = json_object(directory / "manifest.json", notes)
+    document = json_object(directory / "sweep.json", notes)
     finished = (directory / "sweep.json").exists()
     state = "cannot be read" if notes else "finished" if finished else "unfinished"
     if not finished:
         notes.append("The sweep has not come to its end.")
+    keys = documents.texts(document.get("keys")) or [
+        words.partition("=")[0] for words in documents.texts(config.get("sweep"))]
+    runs = {run.directory.name: run for run in map(_read, directories(directory / "points")) if isinstance(run, Run)}
     return Sweep(
         _experiment_of(directory, document, config), directory, state, notes, _started(directory, manifest), manifest,
-        documents.texts(document.get("keys")) or documents.texts(config.get("sweep")),
-        documents.text(document.get("metric")), documents.points(document), _figures(directory))
+        keys, documents.text(document.get("metric")), documents.points(document) or _points_so_far(keys, runs), runs,
+        figures(directory))
+
+
+def _points_so_far(keys: list[str], runs: dict[str, Run]) -> list[Point]:
+    """Those of a sweep that has no table yet."""
+    return [Point(name, {key: str(run.config.get(key, "")) for key in keys}, run.metrics, run.failures)
+            for name, run in runs.items() if run.state == "finished"]
 
 
 def certificate(runs: Path) -> tuple[list[documents.Verdict], str]:
@@ -137,20 +151,12 @@ def certificate(runs: Path) -> tuple[list[documents.Verdict], str]:
 def _run_directories(runs: Path) -> list[Path]:
     """runs/NAME/RUN_ID, and runs/RUN_ID of who named it so by --out; no links, nothing that is still made aside."""
     found = []
-    for home in _directories(runs):
+    for home in directories(runs):
         if _has_any(home):
             found.append(home)
-        elif home.name in experiments.names() or any(map(_has_any, _directories(home))):
-            found += _directories(home)
+        elif home.name in experiments.names() or any(map(_has_any, directories(home))):
+            found += directories(home)
     return found
-
-
-def _directories(home: Path) -> list[Path]:
-    try:
-        return sorted(path for path in home.iterdir()
-                      if path.is_dir() and not path.is_symlink() and not path.name.startswith("."))
-    except OSError:
-        return []
 
 
 def _has_any(directory: Path) -> bool:
@@ -161,38 +167,7 @@ def _has_any(directory: Path) -> bool:
 
 
 def _is_sweep(directory: Path) -> bool:
-    return (directory / "sweep.json").exists() or bool(_object(directory / "config.json", []).get("sweep"))
-
-
-def _object(path: Path, notes: list[str]) -> dict[str, Any]:
-    """A JSON object from a file: empty if there is no file, and with a note if it is not one."""
-    found = _try(path, lambda: json.loads(path.read_text()), {}, notes)
-    if not isinstance(found, dict):
-        notes.append(f"{path.name} cannot be read: it holds no object")
-        return {}
-    return found
-
-
-def _lines(path: Path, notes: list[str]) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl up to the first that is damaged; a last one may be cut short by a kill."""
-    text = _try(path, path.read_text, "", notes)
-    rows, kept = text.split("\n")[:-1], []
-    for number, row in enumerate(rows, 1):
-        line = _try(path, lambda row=row: json.loads(row), None, notes, f" at line {number}")
-        if not isinstance(line, dict):
-            return kept
-        kept.append(line)
-    return kept
-
-
-def _try(path: Path, reader: Callable[[], Any], otherwise: Any, notes: list[str], where: str = "") -> Any:
-    try:
-        return reader()
-    except FileNotFoundError:
-        return otherwise
-    except UNREADABLE as error:
-        notes.append(f"{path.name} cannot be read{where}: {error}")
-        return otherwise
+    return (directory / "sweep.json").exists() or bool(json_object(directory / "config.json", []).get("sweep"))
 
 
 def _what_to_do(directory: Path) -> str:
@@ -209,14 +184,13 @@ def _experiment_of(directory: Path, *documents: dict[str, Any]) -> str:
     return named[0] if named else directory.parent.name
 
 
-def _another_version(experiment: str, config: dict[str, Any]) -> dict[str, str]:
+def _another_version(experiment: str, config: dict[str, Any]) -> str:
     known = source.flags(experiment)
     if known is None or not config:
-        return {}
+        return ""
     there = set(config) - {"experiment"}
-    parts = [f"{words} {', '.join(sorted(names))}" for words, names in
-             (("it lacks", known - there), ("unknown today are", there - known)) if names]
-    return {"another version": "; ".join(parts)} if parts else {}
+    return "; ".join(f"{words} {', '.join(sorted(names))}" for words, names in
+                     (("it lacks", known - there), ("unknown today are", there - known)) if names)
 
 
 def _started(directory: Path, manifest: dict[str, Any]) -> float:
@@ -224,10 +198,3 @@ def _started(directory: Path, manifest: dict[str, Any]) -> float:
         return datetime.datetime.fromisoformat(str(manifest.get("started"))).timestamp()
     except (ValueError, OverflowError, OSError):
         return directory.stat().st_mtime
-
-
-def _figures(directory: Path) -> list[Path]:
-    try:
-        return sorted(path for path in (directory / "figures").glob("[!.]*.png"))
-    except OSError:
-        return []

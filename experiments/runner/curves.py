@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 HEIGHT = 15
 NO_METRICS = {"stage", "step", "run", "seconds"}
@@ -78,4 +77,6 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
 
 def _ticks(low: float, high: float, whole: bool) -> list[float]:
     """Round numbers between two others."""
+    from matplotlib.ticker import MaxNLocator  # which only who draws should wait for, too
+
     return [float(tick) for tick in MaxNLocator(5, integer=whole).tick_values(low, high) if low <= tick <= high]

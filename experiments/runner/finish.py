@@ -21,7 +21,7 @@ def finish(run: Run, *, metrics: Mapping[str, Sequence[float]], reference: Mappi
 
     Args:
       run: from `start`.
-      metrics: one value per seed, by name. reference: published values of some of them.
+      metrics: one value per seed, by name. reference: what to hold some of them against.
       drawn: figures by name.
       learned: nested dictionaries of arrays, from which the experiment's `revive` makes the model again.
       model: what the experiment hands its user.
@@ -43,7 +43,8 @@ def finish(run: Run, *, metrics: Mapping[str, Sequence[float]], reference: Mappi
         seeds = range(config.seed, config.seed + config.seeds)
         summary = summarise(run.name, config.preset, config.subject, seeds, metrics, total_seconds(run), devices,
                             reference)
-        files.write_json(run.directory / "summary.json", {**summary, "failures": failures, "sample": sample})
+        told = {"failures": failures, "sample": sample, "figures": list(paths)}
+        files.write_json(run.directory / "summary.json", {**summary, **told})
         directory.point_latest(run.directory)
         return summary
 
@@ -76,5 +77,6 @@ def load(where: Path, name: str, config_type: type[RunConfig], revive: Any) -> R
         raise UserError(f"{where}/summary.json cannot be read: {error}") from error
     learned, _ = checkpoints.load(where / "learned")
     failures, sample = tuple(summary.pop("failures")), summary.pop("sample")
-    paths = {path.stem: path for path in sorted((where / "figures").glob("*.png"))}
+    there = sorted(path.stem for path in (where / "figures").glob("*.png"))
+    paths = {name: where / "figures" / f"{name}.png" for name in summary.pop("figures", there)}
     return Result(config, summary, where, paths, revive(config, learned), failures, sample)

@@ -69,7 +69,7 @@ def as_text(result: Result, width: int = WIDTH) -> str:
 
 
 def show(result: Result, console: Console) -> None:
-    """Print the closing page: metrics beside published values, a sample, times, failures, files."""
+    """Print the closing page: metrics beside their references, a sample, times, failures, files."""
     _show_table(result, console)
     for line in after_table(result):
         console.print(line, markup=False, soft_wrap=True)
@@ -81,11 +81,11 @@ def after_table(result: Result) -> list[str]:
 
 
 def metrics_table(summaries: list[dict[str, Any]]) -> Table:
-    """Every metric of one or more runs: mean, interval, published value and its source."""
+    """Every metric of one or more runs: mean, interval, reference and its source."""
     table = Table()
     columns, rows = _table(summaries)
     for column in columns:
-        numbers = column in ("reached", "published")
+        numbers = column in ("reached", "reference")
         table.add_column(column, no_wrap=column != "source", justify="right" if numbers else "left")
     for row, following in zip(rows, [*rows[1:], None], strict=True):
         table.add_row(*row, end_section=following is None or row[:-4] != following[:-4])
@@ -101,7 +101,7 @@ def _table(summaries: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]
             reference = summary["reference"].get(name, {"value": None, "source": ""})
             rows.append([*([summary["experiment"]] if many else []), name, _value(metric), _number(reference["value"]),
                          reference["source"]])
-    return [*(["experiment"] if many else []), "metric", "reached", "published", "source"], rows
+    return [*(["experiment"] if many else []), "metric", "reached", "reference", "source"], rows
 
 
 def _show_table(result: Result, console: Console) -> None:
@@ -135,7 +135,8 @@ def _curve(result: Result, width: int) -> list[str]:
 
 def _files(result: Result) -> list[str]:
     return [str(result.directory),
-            *(f"  {path.relative_to(result.directory)}" for path in result.figures.values())]
+            *(f"  {path.relative_to(result.directory)}{'' if path.exists() else ', which is gone'}"
+              for path in result.figures.values())]
 
 
 def _title(summary: dict[str, Any]) -> str:

@@ -59,3 +59,7 @@ def test_all_are_made_by_default_and_an_unknown_name_is_refused(tmp_path, capsys
     shutil.rmtree(tmp_path)
     assert main(["no_such", "--out", str(tmp_path)]) == 2
     assert "NAMES must be of attention, " in capsys.readouterr().err and not tmp_path.exists()
+    tmp_path.write_text("a file")
+    for out in (tmp_path, tmp_path / "below"):
+        assert main(["gan", "--out", str(out)]) == 2
+        assert f"--out must be a folder to write to, got {out}: " in capsys.readouterr().err

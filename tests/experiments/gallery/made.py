@@ -1,5 +1,6 @@
 """Run directories as a run would leave them, made without one."""
 
+import itertools
 import json
 import math
 import shutil
@@ -8,20 +9,24 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import rc_context
 
+from experiments.gallery import source
 from experiments.runner import figures
 
 CERTIFICATE = [{"application": "kalman", "identity": f"∂ of identity {k}", "cases": 50, "float64": 3e-16,
                 "tolerance": 1e-10, "float32": 2e-7, "float32_tolerance": 1e-4, "holds": k != 1} for k in range(3)]
 
 
-def run(runs, name="kalman", run_id="20260101-120000-quick", *, seeds=2, steps=20, metrics=("rmse_px",),
-        values=("loss",), dataset="embedded", figure=None, figure_names=("track", "errors"), flags=None):
+def run(runs, name="kalman", run_id="20260101-120000-quick", *, directory=None, seeds=2, steps=20, metrics=("rmse_px",),
+        values=("loss",), dataset="embedded", figure=None, figure_names=("track", "errors"), flags=None,
+        reference=0.3):
     """A finished run of an experiment; returns its directory."""
-    directory = runs / name / run_id
+    directory = directory or runs / name / run_id
     (directory / "figures").mkdir(parents=True)
     started = f"{run_id[:4]}-{run_id[4:6]}-{run_id[6:8]}T{run_id[9:11]}:{run_id[11:13]}:00+00:00"
-    write(directory / "config.json", {"experiment": name, "preset": "quick", "dataset": dataset, "seeds": seeds,
-                                      "learning_rate": 0.1, **(flags or {})})
+    usual = source.preset(name, "quick")
+    flags_of_today = dict.fromkeys(sorted((source.flags(name) or set()) - set(usual)))
+    write(directory / "config.json", {"experiment": name, **usual, **flags_of_today, "preset": "quick",
+                                      "dataset": dataset, "seeds": seeds, "out": str(directory), **(flags or {})})
     write(directory / "manifest.json", {
         "command": ["python", "-m", "experiments", name, "--seeds", str(seeds)], "started": started, "python": "3.11.7",
         "system": "Linux x86_64", "cpus": 2, "versions": {"jax": "0.10.2"}, "commit": "abcdef",
@@ -35,8 +40,9 @@ def run(runs, name="kalman", run_id="20260101-120000-quick", *, seeds=2, steps=2
         "metrics": {metric: {"mean": 0.25, "ci95": 0.03, "per_seed": [0.24 + 0.01 * k for k in range(seeds)]}
                     for metric in metrics},
         "seconds": {"compile": 1.0, "run": 2.0, "total": 4.0}, "failures": [], "sample": "It is said.",
+        "figures": list(figure_names if figure else ()),
         "devices": {"platform": "cpu", "kind": "cpu", "count": 1},
-        "reference": {metrics[0]: {"value": 0.3, "source": "the best of others"}}})
+        "reference": {metrics[0]: {"value": reference, "source": "the best of others"}}})
     for each in figure_names if figure else ():
         shutil.copy(figure, directory / "figures" / f"{each}.png")
     return directory
@@ -48,7 +54,7 @@ def write(path, value):
 
 
 def sweep(runs, figure, name="kalman"):
-    """A finished sweep over two keys."""
+    """A finished sweep over two keys, with the run of each point."""
     directory = runs / name / "20260102-120000-sweep"
     (directory / "figures").mkdir(parents=True)
     write(directory / "config.json", {"experiment": name, "sweep": ["learning_rate=0.1,0.01", "steps=5,6"]})
@@ -61,6 +67,9 @@ def sweep(runs, figure, name="kalman"):
                                 "rmse_px": {"mean": rate + steps, "ci95": None, "per_seed": [rate + steps]}}}
                    for rate in (0.1, 0.01) for steps in (5, 6)]})
     shutil.copy(figure, directory / "figures" / "heat_map.png")
+    for rate, steps in itertools.product((0.1, 0.01), (5, 6)):
+        run(runs, name, directory=directory / "points" / f"{rate}-{steps}", seeds=1, steps=steps,
+            flags={"learning_rate": rate, "steps": steps})
     return directory
 
 

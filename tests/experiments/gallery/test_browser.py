@@ -9,6 +9,7 @@ import pytest
 from playwright import sync_api
 
 from experiments.gallery import __main__ as gallery
+from experiments.gallery import curves, words
 from tests.experiments.gallery import made
 from tests.experiments.gallery.test_page import EVIL
 
@@ -34,7 +35,7 @@ def page_file(tmp_path_factory, figure):
     runs = tmp_path_factory.mktemp("runs")
     made.run(runs, run_id="20260101-120000-a", figure=figure)
     made.run(runs, run_id="20260102-120000-b", figure=figure, seeds=1, metrics=("rmse_px", "other"),
-             flags={"learning_rate": 0.02})
+             flags={"learning_rate": 0.02}, reference=0.2)
     made.run(runs, name="gan", run_id="20260103-120000-c", figure=figure, dataset=EVIL, metrics=(EVIL,), values=(EVIL,))
     (made.run(runs, run_id="20251231-120000-d") / "summary.json").write_text("{")
     made.sweep(runs, figure)
@@ -91,25 +92,60 @@ def test_two_picked_runs_are_compared(open_page, keyboard):
         else:
             boxes.nth(k).click()
     assert page.get_by_role("status").inner_text() == "2 runs picked"
-    button = page.get_by_role("button", name="Compare", exact=True)
     if keyboard:
-        button.focus()
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Compare", "the very next stop"
         page.keyboard.press("Enter")
     else:
-        button.click()
+        page.get_by_role("button", name="Compare", exact=True).click()
     dialog = page.get_by_role("dialog")
     assert dialog.locator("table", has_text="learning_rate").locator("tr").all_inner_texts()[1:] == [
         "seeds\t1\t2", "learning_rate\t0.02\t0.1"]
     assert dialog.locator("figcaption").all_inner_texts() == ["loss, nats per track", "rmse px", "other"]
     curve = dialog.locator("figure").first
     assert curve.locator("path.line:not(.thin)").count() == 2 and curve.locator("path.line.thin").count() == 2
-    assert "1: 0.25 ± 0.03" in dialog.locator("figure").nth(1).inner_text()
-    assert dialog.locator("figure").nth(1).locator(".published").count() == 1
+    assert "1: 0.250 ± 0.030; reference 0.2" in dialog.locator("figure").nth(1).inner_text()
+    references = dialog.locator("figure").nth(1).locator(".reference")
+    assert references.count() == 2, "each run's own"
+    assert len({one.get_attribute("d").split()[0] for one in references.all()}) == 2, "at its own place"
     assert page.evaluate("document.activeElement.id") == "comparison-title"
     page.keyboard.press("Escape")
     assert dialog.count() == 0
     page.get_by_role("button", name="Clear").click()
     assert page.locator("#tray").is_hidden()
+    assert page.evaluate("document.activeElement === document.querySelector('#tray').parentNode.querySelector('input')")
+
+
+def test_points_of_a_sweep_are_picked_and_compared(open_page):
+    page = open_page()
+    for k in (0, 3):
+        page.locator(".sweep .pick input").nth(k).click()
+    page.locator("#compare").click()
+    assert page.locator("#compared .key").inner_text().count("point learning rate") == 2
+    assert page.locator("#compared table").locator("tr").all_inner_texts()[1:] == [
+        "steps\t5\t6", "learning_rate\t0.1\t0.01"]
+
+
+def test_numbers_and_ticks_are_the_same_as_in_python(open_page):
+    page = open_page()
+    numbers = [0, 1, -365.328, 0.06041, 1e-4, 9.999e-5, 9.99996, 26133.67, 1234567.8, 9999999, 1e7, -1.25e9, 3e-12]
+    assert page.evaluate("numbers => numbers.map(shown)", numbers) == list(map(words.shown, numbers))
+    for low, high in [(0, 100), (-0.3, 0.4), (1e-7, 3e-7), (-3.2, 14.9)]:
+        assert page.evaluate("([low, high]) => ticks(low, high)", [low, high]) == pytest.approx(curves.ticks(low, high))
+        assert page.evaluate("([low, high]) => decades(low, high).map(Math.log10)", [low, high]) == pytest.approx(
+            curves.decades(low, high))
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_formula_that_is_too_wide_can_be_scrolled_by_the_keyboard(open_page, width):
+    page = open_page(width=width)
+    wide = page.locator(".formula[tabindex='0']")
+    if width == 1280:
+        assert wide.count() == 0
+    else:
+        wide.first.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("document.activeElement.scrollLeft > 0")
 
 
 def test_any_runs_compare_and_hostile_names_stay_text(open_page):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import experiments
-from experiments.gallery import curves, documents, reading, source
+from experiments.gallery import curves, documents, reading
 from tests.experiments.gallery import made
 
 
@@ -100,12 +100,32 @@ def test_fields_of_another_kind_are_passed_over(tmp_path):
 
 
 def test_a_run_of_another_version_says_which_flags_differ(tmp_path):
-    known = {flag: None for flag in source.flags("kalman")}
-    made.run(tmp_path, flags=known)
-    assert only_run(tmp_path).version == {}
-    made.write(tmp_path / "kalman" / "20260101-120000-quick" / "config.json",
-               {"experiment": "kalman", "of_old": 1, **{flag: None for flag in known if flag != "learn_start"}})
-    assert only_run(tmp_path).version == {"another version": "it lacks learn_start; unknown today are of_old"}
+    path = made.run(tmp_path) / "config.json"
+    assert only_run(tmp_path).version == ""
+    config = json.loads(path.read_text())
+    del config["learn_start"]
+    made.write(path, {**config, "of_old": 1})
+    run = only_run(tmp_path)
+    assert run.version == "it lacks learn_start; unknown today are of_old"
+    assert (run.state, run.notes) == ("finished", [f"Another version made it: {run.version}."])
+
+
+def test_a_run_of_another_version_speaks_for_its_experiment_only_where_no_other_does(tmp_path):
+    made.run(tmp_path, run_id="20260102-120000-new", flags={"of_old": 1})
+    [shelf] = [shelf for shelf in reading.read(tmp_path) if shelf.experiment == "kalman"]
+    assert reading.newest_finished(shelf).directory.name == "20260102-120000-new"
+    made.run(tmp_path)
+    [shelf] = [shelf for shelf in reading.read(tmp_path) if shelf.experiment == "kalman"]
+    assert reading.newest_finished(shelf).directory.name == "20260101-120000-quick"
+
+
+def test_a_figure_that_is_gone_is_named_and_none_is_missed_of_a_run_that_named_none(tmp_path, figure):
+    directory = made.run(tmp_path, figure=figure)
+    (directory / "figures" / "errors.png").unlink()
+    assert only_run(tmp_path).notes == ["figures/errors.png is gone."]
+    summary = json.loads((directory / "summary.json").read_text())
+    made.write(directory / "summary.json", {name: value for name, value in summary.items() if name != "figures"})
+    assert only_run(tmp_path).notes == []
 
 
 def test_sweeps_stand_apart_from_runs_finished_or_not(tmp_path, figure):
@@ -114,9 +134,13 @@ def test_sweeps_stand_apart_from_runs_finished_or_not(tmp_path, figure):
     [sweep] = shelf.sweeps
     assert (shelf.runs, sweep.state, sweep.keys, len(sweep.points)) == ([], "finished", ["learning_rate", "steps"], 4)
     assert sweep.points[0].values == {"learning_rate": "0.1", "steps": "5"}
+    assert [sweep.runs[point.name].config["steps"] for point in sweep.points] == [5, 6, 5, 6]
+    (directory / "points" / "0.1-6" / "summary.json").unlink()
     (directory / "sweep.json").unlink()
     [unfinished] = next(shelf for shelf in reading.read(tmp_path) if shelf.experiment == "kalman").sweeps
-    assert (unfinished.state, unfinished.points) == ("unfinished", [])
+    assert (unfinished.state, unfinished.keys) == ("unfinished", ["learning_rate", "steps"])
+    assert [point.values for point in unfinished.points] == [
+        {"learning_rate": rate, "steps": steps} for rate, steps in (("0.01", "5"), ("0.01", "6"), ("0.1", "5"))]
 
 
 @pytest.mark.parametrize(("text", "count", "why"), [
@@ -133,8 +157,8 @@ def test_a_certificate_is_read_or_missed(tmp_path, text, count, why):
 def test_curves_keep_every_spike_when_they_are_thinned():
     lines = [{"stage": "learn", "step": step, "run": f"seed {k}", "loss": 1.0 + k + 50 * (step == 777) * (k == 1)}
              for step in range(5000) for k in range(2)]
-    [curve] = curves.curves([*lines, {"stage": "learn"}, {"step": "x", "loss": 1}, {"step": 5, "run": 3}])
-    steps, values, mean = curves.thinned(curve, 200)
+    [family] = curves.families([*lines, {"stage": "learn"}, {"step": "x", "loss": 1}, {"step": 5, "run": 3}])
+    steps, values, mean = curves.thinned(family, 200)
     assert values.shape == (2, 200) and steps[0] == 0 and steps[-1] == 4999
     assert values[1].max() == 52 and values[0].max() == 1 and mean.max() == 26.5
     assert (np.diff(steps) > 0).all()
@@ -143,10 +167,10 @@ def test_curves_keep_every_spike_when_they_are_thinned():
 def test_a_value_that_is_not_finite_breaks_the_line_and_is_never_drawn():
     lines = [{"stage": "learn", "step": step, "run": "seed 0", "loss": value}
              for step, value in enumerate([1.0, 2.0, None, float("inf"), 3.0, 100.0])]
-    panel = curves.panel(*curves.curves(lines), unit="nats", most=200)
+    panel = curves.panel(*curves.families(lines), unit="nats", most=200)
     [path] = panel.seeds
     assert path.count("M") == 2 and "nan" not in path and "inf" not in path
     assert panel.logarithmic and [text for _, text in panel.y_ticks] == ["1", "10", "100"]
     assert "in nats: 1 at step 0, 100 at step 5; lowest 1 at step 0" in panel.words
-    nothing = curves.panel(*curves.curves([{"stage": "a", "step": 1, "run": "b", "loss": None}]), unit="", most=200)
+    nothing = curves.panel(*curves.families([{"stage": "a", "step": 1, "run": "b", "loss": None}]), unit="", most=200)
     assert nothing.words == "loss: no finite value."

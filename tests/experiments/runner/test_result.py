@@ -6,9 +6,10 @@ import time
 import numpy as np
 import pytest
 
-from experiments.runner import checkpoints, curves
+from experiments.runner import checkpoints, curves, finish
 from experiments.runner.result import Result
 from experiments.runner.summary import summarise
+from tests.experiments.extra import tiny
 
 
 @pytest.fixture
@@ -58,6 +59,7 @@ def test_it_shows_itself_where_files_are_gone_or_damaged(result, lines):
         metrics.write_text(lines)
     for page in (repr(result), result._repr_html_()):
         assert "error" in page and "by step" not in page and "base64" not in page
+        assert "curve.png is gone" in page.replace(", which", "")
 
 
 def test_a_notebook_gets_a_table_and_figures_and_text_as_text(result):
@@ -73,3 +75,17 @@ def test_any_finite_curve_can_be_drawn(values, capfd):
     assert capfd.readouterr() == ("", "")
     for short in ([], [1.0]):
         assert curves.as_text("t", {"a": curves.Curve(np.array(short), np.array(short))}, 40) == "", "no curve yet"
+
+
+def test_a_figure_that_is_gone_is_still_spoken_of_when_a_run_is_loaded(tmp_path):
+    ran = tiny.run(tiny.Config(num_steps=4, out=tmp_path / "run"))
+    loaded = finish.load(ran.directory, "tiny", tiny.Config, tiny.revive)
+    assert (loaded.summary, loaded.figures) == (ran.summary, ran.figures)
+    ran.figures["nothing"].unlink()
+    loaded = finish.load(ran.directory, "tiny", tiny.Config, tiny.revive)
+    assert "figures/nothing.png, which is gone" in repr(loaded) and "nothing.png is gone" in loaded._repr_html_()
+    path = ran.directory / "summary.json"
+    summary = json.loads(path.read_text())
+    assert summary.pop("figures") == ["nothing"]
+    path.write_text(json.dumps(summary))  # as it was before figures were named in it
+    assert finish.load(ran.directory, "tiny", tiny.Config, tiny.revive).figures == {}
