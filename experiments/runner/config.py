@@ -154,8 +154,10 @@ def from_json(config_type: type[RunConfig], values: dict[str, Any]) -> RunConfig
     """
     fields = {field.name: field for field in dataclasses.fields(config_type)}
     if set(values) != set(fields):
-        unlike = ", ".join(sorted(set(values) ^ set(fields)))
-        raise UserError(f"this run was made by another version of the experiment, which differs in: {unlike}")
+        unlike = "; ".join(f"{words} {', '.join(sorted(names))}" for words, names in (
+            ("it lacks", set(fields) - set(values)), ("unknown today are", set(values) - set(fields))) if names)
+        raise UserError(f"this run was made by another version of the experiment: {unlike}. Its summary.json and "
+                        f"figures are still good; to load it, check out the commit that its manifest.json names")
     return config_type(**{
         name: Path(value) if fields[name].type in (Path, Path | None) and value is not None
         else tuple(value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""What a run came to, over its seeds and beside what others published."""
+"""What a run came to, over its seeds and beside its references."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from scipy.special import stdtrit
 
 
 class Reference(NamedTuple):
-    """A published value of a metric, with its source."""
+    """What a metric is held against, published as a rule, with its source."""
 
     value: float
     source: str
