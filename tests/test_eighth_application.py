@@ -50,9 +50,11 @@ def test_it_is_certified(copy):
 
 
 def test_the_tests_of_all_applications_take_it_in(copy):
-    tests = ("tests/sandbox/test_contract.py", "tests/sandbox/test_identities.py", "tests/test_doctests.py")
+    tests = ("tests/sandbox/test_contract.py", "tests/sandbox/test_identities.py", "tests/test_doctests.py",
+             "tests/experiments/desk/test_notebooks.py", "tests/experiments/verify/test_certificate.py",
+             "tests/experiments/gallery/test_page.py", "tests/experiments/sweeping/test_together.py")
     said = call(copy, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests, "-k",
-                "logistic or log_loss")
+                "logistic or log_loss or every_application or every_experiment")
     assert "passed" in said
 
 

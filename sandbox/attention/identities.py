@@ -77,6 +77,15 @@ def _jvp_by_hand(q, k, v, bias, *tangents):
             derivatives.attention_jvp(q, k, v, tangents, pairs, scale=SCALE, softcap=SOFTCAP))
 
 
+def _uncapped(q, k, v, bias):
+    return dense_attention(q, k, v, PAIRS._replace(bias=bias), scale=SCALE)
+
+
+def _uncapped_jvp(q, k, v, bias, *tangents):
+    return (_uncapped(q, k, v, bias),
+            derivatives.attention_jvp(q, k, v, tangents, PAIRS._replace(bias=bias), scale=SCALE))
+
+
 def _jvp_by_autodiff(attend):
     return lambda q, k, v, bias, *tangents: jax.jvp(partial(attend, bias=bias), (q, k, v), tangents)
 
@@ -143,7 +152,8 @@ IDENTITIES = (
              lambda z, batch: derivatives.next_token_logits_grad(z, batch, label_smoothing=0.1, z_loss=0.01),
              _loss_grad, _predictions),
     Identity("∇ attention to q, k, v, bias", _grad_by_hand, _grad_by_autodiff(_formula), _normal(*INPUTS, QUERY)),
-    Identity("J of attention to q, k, v", _jvp_by_hand, _jvp_by_autodiff(_formula), _normal(*INPUTS, *INPUTS[:3])),
+    Identity("J of attention to q, k, v, no soft cap", _uncapped_jvp, _jvp_by_autodiff(_uncapped),
+             _normal(*INPUTS, *INPUTS[:3])),
     Identity("∇ attention in blocks = by hand", _grad_by_autodiff(_blocks), _grad_by_hand, _normal(*INPUTS, QUERY)),
     Identity("attention in blocks, and its J = the formula, and by hand", _jvp_by_autodiff(_blocks), _jvp_by_hand,
              _normal(*INPUTS, *INPUTS[:3])),

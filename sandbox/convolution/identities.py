@@ -91,10 +91,10 @@ def _pooling(by_hand, pool, *shapes, **how) -> tuple:
 
 
 def _labelled(key, dtype):
-    """Images with classes that were mixed, one of them padding, and the logits of some network."""
+    """Images with shares of classes that need not sum to 1, one of them padding, and the logits of some network."""
     of_classes = (ROWS + 1, CLASSES)
     logits, targets, images = normals(of_classes, of_classes, (ROWS + 1, 4, 4, 2))(key, dtype)
-    return logits, Images(images, jax.nn.softmax(targets), jnp.arange(ROWS + 1).astype(dtype))
+    return logits, Images(images, jnp.abs(targets), jnp.arange(ROWS + 1).astype(dtype))
 
 
 def _with_classifier(key, dtype):

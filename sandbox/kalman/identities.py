@@ -166,11 +166,17 @@ def _innovation_grad_by_autodiff(residual, root):
     return jax.grad(nll, argnums=(0, 1))(residual, root @ root.T)
 
 
+def _sinc_by_autodiff(x):
+    return jax.jvp(lambda x: jnp.sin(x) / x, (x,), (jnp.ones_like(x),))
+
+
 IDENTITIES = (
     Identity("∂ constant_velocity", lambda x, dt: derivatives.constant_velocity_jacobian(dt),
              jax.jacfwd(motion.constant_velocity), _each(_normal(4), _seconds)),
     Identity("∂ constant_turn", derivatives.constant_turn_jacobian, jax.jacfwd(motion.constant_turn),
              _each(_turning_state, _seconds)),
+    Identity("sin(x)/x and its slope where the series ends", derivatives._sinc, _sinc_by_autodiff,
+             _each(_positive(0.047, 0.05)), tolerance=5e-13),
     Identity("∂ unicycle", derivatives.unicycle_jacobian, jax.jacfwd(motion.unicycle),
              _each(_normal(3), _normal(2), _seconds)),
     Identity("∂ range_bearing_rate", derivatives.range_bearing_rate_jacobian,

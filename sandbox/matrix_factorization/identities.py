@@ -30,10 +30,11 @@ def _ids(key, count, *shape):
 
 
 def _ratings(key, dtype) -> tuple[Params, Ratings]:
+    """Of which four are padding."""
     keys = jax.random.split(key, 5)
     return _params(keys[0], dtype), Ratings(
         _ids(keys[1], USERS, ROWS), _ids(keys[2], ITEMS, ROWS), 3 + jax.random.normal(keys[3], (ROWS,), dtype),
-        jax.random.uniform(keys[4], (ROWS,), dtype))
+        jax.random.uniform(keys[4], (ROWS,), dtype).at[:4].set(0))
 
 
 def _histories(key, dtype) -> tuple[SvdppParams, Histories]:
