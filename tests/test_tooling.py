@@ -131,6 +131,15 @@ def imported_packages(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
+def test_importing_sandbox_brings_little_besides_what_it_requires():
+    script = """import sys, jax, flax, flax.linen, optax, chex
+before = set(sys.modules)
+import sandbox
+print(*(name for name in set(sys.modules) - before if name.split(".")[0] != "sandbox"))"""
+    brought = run(sys.executable, "-c", script, JAX_PLATFORMS="cpu").stdout.split()
+    assert len(brought) < 40 and not [name for name in brought if "pallas" in name], brought
+
+
 def test_sandbox_imports_only_what_it_requires():
     allowed = {"sandbox", "jax", "numpy", "optax", "flax", "chex"} | sys.stdlib_module_names
     impure = {"io", "logging", "os", "pathlib", "random", "shutil", "subprocess", "sys", "time"}
