@@ -72,7 +72,7 @@ APPLICATIONS = (
          r"\frac{\partial L}{\partial y[n, p, o]}",
          r"\frac{\partial L}{\partial x[n, q, i]} = \sum_k \sum_o \frac{\partial L}{\partial y[n,\; (q + \ell - k d) / "
          r"s,\; o]}\; w[k, i, o]"),
-        {"test_accuracy": "of unseen images told right"}, "weight_gradient", {"loss": "nats"},
+        {"test_accuracy": "share of unseen images told right"}, "weight_gradient", {"loss": "nats"},
         {"learning": "Training loss, and accuracy of every seed.", "filters": "Kernels of the first layer.",
          "weight_gradient": "The gradient of a kernel, as the cross-correlation that it is.",
          "confusion": "Which classes are taken for which.",
@@ -90,7 +90,7 @@ APPLICATIONS = (
         (r"\nabla J(\theta) = \mathbb{E}_{\pi_\theta} \left[ \sum_t \left( G_t - b(s_t) \right) \nabla \log \pi_\theta "
          r"(a_t \mid s_t) \right]",
          r"\nabla_z \log \pi (a) = e_a - p , \qquad p = \operatorname{softmax} (z)"),
-        {"solved_fraction": "of agents solved it", "mean_return": "mean return"}, "learning",
+        {"solved_fraction": "share of agents that solved it", "mean_return": "mean return"}, "learning",
         {"return": "reward", "entropy_nats": "nats", "value_loss": "squared reward, scaled",
          "steps_used": "steps of the environment"},
         {"learning": "Return while learning, a line an agent.", "variance": "Variance of the gradient, by baseline.",
@@ -131,7 +131,7 @@ APPLICATIONS = (
          r"\nabla_{\psi \psi} L_D \end{pmatrix}",
          r"\lambda_{1,2} (v') = - \frac{\gamma}{2} \pm \sqrt{\frac{\gamma^2}{4} - \frac{1}{4}} \qquad "
          r"\text{of the smallest GAN, at rest}"),
-        {"high_quality": "of samples within 3σ of a mode", "classifier_accuracy": "told right, taught by forgeries"},
+        {"high_quality": "share of samples within 3σ of a mode", "classifier_accuracy": "told right, taught by forgeries"},
         "samples",
         {"generator": "loss", "discriminator": "loss", "generator_field_norm": "norm of its gradient",
          "discriminator_field_norm": "norm of its gradient"},
