@@ -36,7 +36,7 @@ def call(root, *command):
 
 def test_it_takes_under_a_hundred_lines():
     lines = [line for file in EIGHTH.rglob("*.py") for line in file.read_text().splitlines() if line.strip()]
-    assert len(lines) < 100
+    assert len(lines) + 1 < 100, "with the one of pyproject.toml"
 
 
 def test_it_learns_by_the_command_line(copy):

@@ -131,7 +131,8 @@ APPLICATIONS = (
          r"\nabla_{\psi \psi} L_D \end{pmatrix}",
          r"\lambda_{1,2} (v') = - \frac{\gamma}{2} \pm \sqrt{\frac{\gamma^2}{4} - \frac{1}{4}} \qquad "
          r"\text{of the smallest GAN, at rest}"),
-        {"high_quality": "share of samples within 3σ of a mode", "classifier_accuracy": "told right, taught by forgeries"},
+        {"high_quality": "share of samples within 3σ of a mode",
+         "classifier_accuracy": "told right, taught by forgeries"},
         "samples",
         {"generator": "loss", "discriminator": "loss", "generator_field_norm": "norm of its gradient",
          "discriminator_field_norm": "norm of its gradient"},

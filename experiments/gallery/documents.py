@@ -32,6 +32,7 @@ class Verdict(NamedTuple):
     cases: str
     errors: list[tuple[float | None, float | None]]
     holds: bool
+    raised: str
 
 
 def number(value: Any) -> float | None:
@@ -93,7 +94,7 @@ def verdicts(document: Any) -> list[Verdict]:
     return [Verdict(text(row.get("application")), text(row.get("identity")), str(row.get("cases", "")), [
         (number(row.get(precision)), number(row.get(tolerance)))
         for precision, tolerance in (("float64", "tolerance"), ("float32", "float32_tolerance"))
-    ], row.get("holds") is True) for row in objects(document)]
+    ], row.get("holds") is True, text(row.get("error"))) for row in objects(document)]
 
 
 def _metric(name: str, value: Any, reference: dict[str, Any]) -> Metric:

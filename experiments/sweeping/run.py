@@ -148,6 +148,8 @@ def _run_point(work: Run, module: ModuleType, point: Point, ahead: dict[str, Ahe
     token = loop.ahead.set(ahead)
     try:
         module.run(config)
+    except UserError as error:
+        raise UserError(f"at {point.label}: {error}. The points before it are kept, in {work.directory}") from error
     finally:
         loop.ahead.reset(token)
 

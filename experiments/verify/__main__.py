@@ -1,6 +1,8 @@
 """python -m experiments.verify: a table of verdicts, also as JSON; exit status 1 if one fails."""
 
 import dataclasses
+import json
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -32,7 +34,8 @@ class Options:
     workers: int = cores()
     """Processes that work side by side."""
     mutate: bool = False
-    """Try the identities instead: break each formula in every way, and see that one of them fails."""
+    """Try the identities instead: break each formula in every way, and see that one of them fails, on 20 inputs in
+    float64. Nothing is written."""
 
 
 def main(options: Options) -> int:
@@ -43,6 +46,9 @@ def main(options: Options) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Stopped: nothing was written.", file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 def _chosen(options: Options) -> list[str]:
@@ -66,7 +72,7 @@ def _verify(names: list[str], options: Options) -> int:
     listed = [(name, number) for name in names for number in range(len(identities_of(name)))]
     verdicts = _each("verify", partial(certify_listed, num_cases=options.cases), listed, options,
                      lambda verdict: f"{verdict.application}: {verdict.identity}")
-    files.write_json(options.json, [verdict._asdict() for verdict in verdicts])
+    files.write_json(options.json, [*_of_others(options.json, names), *(verdict._asdict() for verdict in verdicts)])
     console.print(tables.certificate(verdicts))
     for one in verdicts:
         if one.error:
@@ -75,6 +81,14 @@ def _verify(names: list[str], options: Options) -> int:
     say(f"{holding} of {len(verdicts)} hold, in both precisions, on {options.cases} drawn inputs each. "
         f"{time.monotonic() - started:.0f} s. {options.json}")
     return 0 if verdicts and holding == len(verdicts) else 1
+
+
+def _of_others(path: Path, names: list[str]) -> list[dict]:
+    """Verdicts that a file has of other applications than these: a certificate that is tried in parts stays whole."""
+    try:
+        return [row for row in json.loads(path.read_text()) if row["application"] not in names]
+    except (OSError, ValueError, LookupError, TypeError):
+        return []
 
 
 def _mutate(names: list[str], options: Options) -> int:

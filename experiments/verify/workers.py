@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -33,12 +34,18 @@ def spread(function: Callable[[Any], Any], work: list[Any], num_workers: int) ->
     except BrokenProcessPool as error:
         raise UserError("a process at work was ended from outside: perhaps memory ran short. --workers 1 needs the "
                         "least") from error
+    except KeyboardInterrupt:
+        for worker in multiprocessing.active_children():  # or they would finish what they have begun, unheard
+            worker.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _on_cpu() -> None:
-    """Leave accelerators alone, since each process would take one's whole memory; and compile quickly."""
+    """Leave accelerators alone, since each process would take one's whole memory; compile quickly; and leave Ctrl-C,
+    which all processes of a terminal get, to the first of them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     jax.config.update("jax_platforms", "cpu")
     flags = [f"--{name}={str(value).lower()}" for name, value in QUICKLY.items()]
     os.environ["XLA_FLAGS"] = " ".join([*flags, os.environ.get("XLA_FLAGS", "")])

@@ -15,7 +15,7 @@ from sandbox.attention.losses import Tokens, next_token_cross_entropy
 from sandbox.attention.networks import Transformer
 from sandbox.attention.pairs import Pairs
 from sandbox.attention.rotary import rotate
-from sandbox.identities import Identity
+from sandbox.identities import Identity, finite_difference
 
 __all__ = ["IDENTITIES"]
 
@@ -151,6 +151,9 @@ IDENTITIES = (
     Identity("∇ next-token loss, smoothed, with z-loss",
              lambda z, batch: derivatives.next_token_logits_grad(z, batch, label_smoothing=0.1, z_loss=0.01),
              _loss_grad, _predictions),
+    Identity("∇ cross-entropy = by finite differences", derivatives.cross_entropy_grad,
+             lambda z, y: finite_difference(lambda point: -jnp.sum(y * _log_softmax(point)), z), _normal(ROW, ROW),
+             tolerance=1e-6, float32_tolerance=0.02),
     Identity("∇ attention to q, k, v, bias", _grad_by_hand, _grad_by_autodiff(_formula), _normal(*INPUTS, QUERY)),
     Identity("J of attention to q, k, v, no soft cap", _uncapped_jvp, _jvp_by_autodiff(_uncapped),
              _normal(*INPUTS, *INPUTS[:3])),

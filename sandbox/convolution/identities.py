@@ -13,7 +13,7 @@ from sandbox.convolution.convolve import conv
 from sandbox.convolution.geometry import SPATIAL, geometry_of
 from sandbox.convolution.losses import Images, Maps, cross_entropy, squared_error
 from sandbox.convolution.pooling import average_pool, max_pool
-from sandbox.identities import Identity, normals
+from sandbox.identities import Identity, finite_difference, normals
 
 __all__ = ["IDENTITIES"]
 
@@ -132,6 +132,10 @@ IDENTITIES = (
                                                window=3, strides=2, padding="SAME")),
     Identity("∇ cross-entropy, smoothed = p − y", partial(derivatives.cross_entropy_logits_grad, label_smoothing=0.1),
              lambda z, batch: _loss_grad(z, batch, lambda params, images: params), _labelled),
+    Identity("∂L/∂w of ½ ‖y‖² = by finite differences",
+             lambda x, w: derivatives.weight_grad(x, conv(x, w), kernel_size=PLAIN.kernel_size),
+             lambda x, w: finite_difference(lambda w: jnp.sum(conv(x, w) ** 2) / 2, w), normals(*_shapes(PLAIN)[:2]),
+             tolerance=1e-6, float32_tolerance=0.02),
     Identity("∇ squared error of a map", derivatives.squared_error_grad, _map_grad, _mapped),
     Identity("∇ back through a whole network", partial(backpropagation.classifier_grad, label_smoothing=0.1),
              lambda params, batch: _loss_grad(params, batch, backpropagation.classifier_logits), _with_classifier),

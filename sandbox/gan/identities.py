@@ -11,7 +11,7 @@ from sandbox.gan.criteria import CRITERIA, LEAST_SQUARES, MINIMAX, NON_SATURATIN
 from sandbox.gan.derivatives import CRITERION_SLOPES, Affine, OneHidden, affine, one_hidden
 from sandbox.gan.game_identities import GAME_IDENTITIES
 from sandbox.gan.losses import Pairs, discriminator_loss, generator_loss
-from sandbox.identities import Identity, normals
+from sandbox.identities import Identity, finite_difference, normals
 from sandbox.reductions import weighted_mean
 
 __all__ = ["IDENTITIES"]
@@ -66,13 +66,14 @@ def _penalty_grads_by_hand(discriminator, generator, batch):
             for penalty in (derivatives.squared_slope_grad, derivatives.gradient_penalty_grad)]
 
 
-def _penalty_grads(discriminator, generator, batch):
-    """As they are defined: the slope of each sample by itself."""
-    def mean(of_norm, params):
-        slopes = jax.vmap(jax.grad(lambda x: one_hidden(params, x[None])[0]))(batch.real)
-        return weighted_mean(of_norm(jnp.linalg.norm(slopes, axis=1)), batch.weights)
+def _penalty(of_norm, batch, params):
+    """As it is defined: the slope of each sample by itself."""
+    slopes = jax.vmap(jax.grad(lambda x: one_hidden(params, x[None])[0]))(batch.real)
+    return weighted_mean(of_norm(jnp.linalg.norm(slopes, axis=1)), batch.weights)
 
-    return [jax.grad(partial(mean, of_norm))(discriminator)
+
+def _penalty_grads(discriminator, generator, batch):
+    return [jax.grad(partial(_penalty, of_norm, batch))(discriminator)
             for of_norm in (lambda norm: norm**2 / 2, lambda norm: (norm - 1) ** 2)]
 
 
@@ -137,6 +138,12 @@ IDENTITIES = (
     Identity("slopes of the criteria by the logits", partial(_by_logits, CRITERION_SLOPES), _slopes_by_jax,
              normals((ROWS,), (ROWS,))),
     Identity("∇ ½ ‖∇D‖² and ∇ (‖∇D‖ − 1)²", _penalty_grads_by_hand, _penalty_grads, _players),
+    Identity("∇ ½ ‖∇D‖² = by finite differences",
+             lambda discriminator, generator, batch: derivatives.squared_slope_grad(
+                 discriminator, batch.real, batch.weights),
+             lambda discriminator, generator, batch: finite_difference(
+                 partial(_penalty, lambda norm: norm**2 / 2, batch), discriminator),
+             _players, tolerance=1e-6, float32_tolerance=0.02),
     Identity("∇ discriminator's loss, with all penalties", _discriminator_grad_by_hand,
              partial(_discriminator_grad, **PENALTIES), _players),
     Identity("∇ generator's loss", _generator_grads_by_hand, _generator_grads, _players),

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from sandbox.identities import Identity
+from sandbox.identities import Identity, finite_difference
 from sandbox.kalman import covariance, derivatives, motion, parallel, sensors, square_root
 from sandbox.kalman.filter import Filtered, kalman_filter
 from sandbox.kalman.linearise import Noise, Observation, Transition
@@ -45,8 +45,8 @@ def _each(*draws):
 
 
 def _factor(size):
-    """A square factor of a covariance that is neither large nor nearly singular."""
-    return lambda key, dtype: jnp.eye(size, dtype=dtype) + 0.3 * jax.random.normal(key, (size, size), dtype)
+    """A square factor of a covariance that is neither large nor nearly singular: I, and what has a norm below 1."""
+    return lambda key, dtype: jnp.eye(size, dtype=dtype) + jax.random.uniform(key, (size, size), dtype, -0.3, 0.3)
 
 
 def _linear_track(key, dtype):
@@ -176,7 +176,11 @@ IDENTITIES = (
     Identity("∂ constant_turn", derivatives.constant_turn_jacobian, jax.jacfwd(motion.constant_turn),
              _each(_turning_state, _seconds)),
     Identity("sin(x)/x and its slope where the series ends", derivatives._sinc, _sinc_by_autodiff,
-             _each(_positive(0.047, 0.05)), tolerance=5e-13),
+             _each(_positive(0.047, 0.05)), tolerance=5e-13),  # all that the last term of the series leaves
+    Identity("∂ constant_turn = by finite differences, uᵀ ∂f",
+             lambda x, dt, u: u @ derivatives.constant_turn_jacobian(x, dt),
+             lambda x, dt, u: finite_difference(lambda x: u @ motion.constant_turn(x, dt), x),
+             _each(_normal(5), _seconds, _normal(5)), tolerance=1e-6, float32_tolerance=0.02),
     Identity("∂ unicycle", derivatives.unicycle_jacobian, jax.jacfwd(motion.unicycle),
              _each(_normal(3), _normal(2), _seconds)),
     Identity("∂ range_bearing_rate", derivatives.range_bearing_rate_jacobian,

@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from sandbox.identities import Identity
+from sandbox.identities import Identity, finite_difference
 from sandbox.matrix_factorization import derivatives, losses, svdpp
 from sandbox.matrix_factorization.losses import Histories, SoftmaxBatch, SvdppParams, Triplets
 from sandbox.matrix_factorization.model import Params, Ratings, init, predict
@@ -129,6 +129,11 @@ IDENTITIES = (
     Identity("implicit loss by Gramians = by all pairs",
              lambda *inputs: losses.implicit_squared_error(*inputs, unobserved_weight=0.7, l2=L2)[0],
              partial(_dense_implicit, unobserved_weight=0.7, l2=L2), _ratings),
+    Identity("∇ biased_squared_error = by finite differences",
+             partial(derivatives.biased_squared_error_grad, l2=L2),
+             lambda params, batch: finite_difference(
+                 lambda p: losses.biased_squared_error(p, batch, l2=L2)[0], params),
+             _ratings, tolerance=1e-6, float32_tolerance=0.02),
     Identity("normal equations of a user's block", _normal_by_hand, _normal_autodiff, _ratings),
     Identity("implicit normal equations of a user's block", _implicit_normal_by_hand,
              _implicit_normal_autodiff, _ratings),

@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from sandbox.identities import Identity, normals
+from sandbox.identities import Identity, finite_difference, normals
 from sandbox.reinforce import derivatives, exact
 from sandbox.reinforce.baselines import optimal_constant
 from sandbox.reinforce.distributions import CATEGORICAL, GAUSSIAN, Gaussian
@@ -164,6 +164,10 @@ IDENTITIES = (
              lambda head, batch: (derivatives.gaussian_score(head, batch.actions),
                                   derivatives.gaussian_entropy_grad(head)),
              partial(_score_and_entropy, GAUSSIAN), _gaussian),
+    Identity("∇ log π of a categorical = by finite differences",
+             lambda z, batch: derivatives.categorical_score(z, batch.actions),
+             lambda z, batch: finite_difference(lambda z: jnp.sum(CATEGORICAL.log_prob(z, batch.actions)), z),
+             _categorical, tolerance=1e-6, float32_tolerance=0.02),
     Identity("∇ policy gradient's surrogate, categorical",
              partial(derivatives.policy_gradient_grad, entropy_weight=ENTROPY_WEIGHT),
              partial(_of_loss, policy_gradient, entropy_weight=ENTROPY_WEIGHT), _categorical),

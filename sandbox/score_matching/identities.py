@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from sandbox.identities import Identity, normals
+from sandbox.identities import Identity, finite_difference, normals
 from sandbox.score_matching import derivatives
 from sandbox.score_matching.batches import Noised
 from sandbox.score_matching.conversions import (
@@ -195,6 +195,9 @@ def _binned_by_autodiff(x, logits):
 
 
 IDENTITIES = (
+    Identity("∇ log p = by finite differences", mixture_score, _of_each_row(
+        lambda row, mixture: finite_difference(lambda x: _log_density(x, mixture), row)), _levels,
+             tolerance=1e-6, float32_tolerance=0.02),
     Identity("a mixture's score, Jacobian, Laplacian are derivatives of log p", _derivatives_by_hand, _derivatives,
              _levels),
     Identity("Tweedie: posterior mean (x + σ² s)/α, covariance σ² (I + σ² ∇s)", _posterior, _posterior_by_tweedie,

@@ -5,13 +5,13 @@ import dataclasses
 import jax
 import numpy as np
 import optax
-from matplotlib import pyplot as plt
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
 
 from experiments.runner.config import RunConfig, require
 from experiments.runner.finish import finish
 from experiments.runner.loop import train
+from experiments.runner.meshes import require_axes
 from experiments.runner.run import start
 from experiments.runner.seeds import seed_keys, seed_labels
 from experiments.runner.stage import Stage
@@ -31,6 +31,8 @@ class Config(RunConfig):
     def __post_init__(self):
         super().__post_init__()
         require(self.dataset == "embedded", "--dataset", "embedded", self.dataset)
+        require(0 < self.learning_rate < np.inf, "--learning-rate", "positive and finite", self.learning_rate)
+        require_axes(self)
 
 
 def run(config=Config()):
@@ -38,10 +40,8 @@ def run(config=Config()):
     with start(NAME, config) as work:
         seen, unseen = read(config)
         w = train(work, *stages(config, (seen, unseen), work.mesh)).state.params
-        figure, axes = plt.subplots()
-        axes.bar(range(w.shape[1]), w[0])
         return finish(work, metrics={"test_accuracy": np.mean((w @ unseen.x.T > 0) == (unseen.y > 0), axis=1)},
-                      reference={}, drawn={"weights": figure}, learned={"w": w[0]}, model=w[0])
+                      reference={}, drawn={}, learned={"w": w[0]}, model=w[0])
 
 
 def read(config):

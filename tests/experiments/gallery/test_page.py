@@ -188,3 +188,9 @@ def test_all_seven_with_five_runs_each_are_at_most_10_mb_and_20_seconds_of_compu
     page = page_of(tmp_path)
     assert len(page) <= 10e6
     assert time.process_time() - began <= 20  # ten seconds of two cores
+
+
+def test_a_row_that_raised_says_what(tmp_path):
+    made.write(tmp_path / "certificate.json", [{"application": "kalman", "identity": "x = y", "holds": False,
+                                                 "error": "ValueError: of [two] shapes"}])
+    assert "ValueError: of [two] shapes" in page_of(tmp_path)

@@ -130,3 +130,13 @@ def test_draws_are_made_in_the_precision_that_is_tried():
     watched = DOUBLE._replace(left=lambda x: (seen.append(x.dtype), x + x)[1])
     certify("here", watched, num_cases=2)
     assert jnp.dtype("float64") in seen and jnp.dtype("float32") in seen
+
+
+def test_what_was_tried_before_of_other_applications_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(identities, "IDENTITIES", (DOUBLE,))
+    tried = options(tmp_path)
+    tried.json.parent.mkdir()
+    tried.json.write_text('[{"application": "kalman"}, {"application": "matrix_factorization"}]')
+    assert verify.main(tried) == 0
+    rows = json.loads(tried.json.read_text())
+    assert [row["application"] for row in rows] == ["kalman", "matrix_factorization"] and rows[1]["holds"]

@@ -12,5 +12,4 @@ def log_loss_grad(params: jax.Array, batch: Labelled) -> jax.Array:
     >>> log_loss_grad(jnp.zeros(1), Labelled(jnp.ones((2, 1)), jnp.ones(2), jnp.ones(2)))
     Array([-0.5], dtype=float32)
     """
-    p = jax.nn.sigmoid(batch.x @ params)
-    return (batch.weight * (p - batch.y)) @ batch.x / jnp.sum(batch.weight)
+    return (batch.weight * (jax.nn.sigmoid(batch.x @ params) - batch.y)) @ batch.x / jnp.sum(batch.weight)
