@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.gallery.documents import number
 from experiments.gallery.words import shown
-from experiments.runner.curves import NO_METRICS
+from experiments.runner.metrics import NO_METRICS
 
 WIDTH, HEIGHT = 340, 220
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 40

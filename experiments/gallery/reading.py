@@ -86,13 +86,8 @@ def newest_finished(shelf: Shelf) -> Run | None:
 
 def read_run(directory: Path) -> Run:
     """A run directory, in whatever state it is."""
-    notes: list[str] = []
-    config = json_object(directory / "config.json", notes)
-    manifest = json_object(directory / "manifest.json", notes)
-    summary = json_object(directory / "summary.json", notes)
-    finished = (directory / "summary.json").exists()
-    state = "cannot be read" if notes else "finished" if finished else "unfinished"
-    if not finished:
+    notes, (config, manifest, summary), state = _opened(directory, "summary.json")
+    if not (directory / "summary.json").exists():
         notes.append(_what_to_do(directory))
     experiment = _experiment_of(directory, config, summary)
     version = _another_version(experiment, config)
@@ -114,13 +109,8 @@ def read_run(directory: Path) -> Run:
 
 def read_sweep(directory: Path) -> Sweep:
     """A sweep's directory, in whatever state it is."""
-    notes: list[str] = []
-    config = json_object(directory / "config.json", notes)
-    manifest = json_object(directory / "manifest.json", notes)
-    document = json_object(directory / "sweep.json", notes)
-    finished = (directory / "sweep.json").exists()
-    state = "cannot be read" if notes else "finished" if finished else "unfinished"
-    if not finished:
+    notes, (config, manifest, document), state = _opened(directory, "sweep.json")
+    if not (directory / "sweep.json").exists():
         notes.append("The sweep has not come to its end.")
     keys = documents.texts(document.get("keys")) or [
         words.partition("=")[0] for words in documents.texts(config.get("sweep"))]
@@ -129,6 +119,14 @@ def read_sweep(directory: Path) -> Sweep:
         _experiment_of(directory, document, config), directory, state, notes, _started(directory, manifest), manifest,
         keys, documents.text(document.get("metric")), documents.points(document) or _points_so_far(keys, runs), runs,
         figures(directory))
+
+
+def _opened(directory: Path, last: str) -> tuple[list[str], list[dict[str, Any]], str]:
+    """What is wrong with its documents, what they hold, and its state: the last one to be written makes it finished."""
+    notes: list[str] = []
+    held = [json_object(directory / name, notes) for name in ("config.json", "manifest.json", last)]
+    finished = (directory / last).exists()
+    return notes, held, "cannot be read" if notes else "finished" if finished else "unfinished"
 
 
 def _points_so_far(keys: list[str], runs: dict[str, Run]) -> list[Point]:

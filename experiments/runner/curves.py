@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.runner.metrics import NO_METRICS
+
 HEIGHT = 15
-NO_METRICS = {"stage", "step", "run", "seconds"}
 
 
 class Curve(NamedTuple):

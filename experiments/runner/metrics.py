@@ -11,6 +11,7 @@ import numpy as np
 from experiments.runner.files import without_nonfinite
 
 FILE = "metrics.jsonl"
+NO_METRICS = {"stage", "step", "run", "seconds"}  # what else a line says
 
 
 def append(directory: Path, stage: str, step: int, labels: Sequence[str], metrics: Mapping[str, np.ndarray],

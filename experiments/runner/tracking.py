@@ -13,8 +13,6 @@ from typing import Any
 from experiments.runner import metrics, processes
 from experiments.runner.config import decides, to_json
 
-NO_VALUES = {"stage", "step", "run", "seconds"}
-
 
 @contextlib.contextmanager
 def tracked(run: Any) -> Iterator[None]:
@@ -57,7 +55,7 @@ def _teller(directory: Path, writer: Callable[[str], Any]) -> Callable[[], None]
         nonlocal told
         lines, told = metrics.read_from(directory, told)
         for line in lines:
-            for name in line.keys() - NO_VALUES:
+            for name in line.keys() - metrics.NO_METRICS:
                 if line[name] is not None:  # null stands for what is not finite
                     writer(line["run"]).add_scalar(f"{line['stage']}/{name}", line[name], line["step"],
                                                    walltime=began + line["seconds"])

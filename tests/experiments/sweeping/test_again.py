@@ -13,12 +13,9 @@ from experiments.runner.errors import UserError
 from experiments.sweeping import run as sweeping
 from tests.experiments import command
 
+pytestmark = pytest.mark.usefixtures("with_tiny")
+
 TOGETHER, APART = "learning_rate=0.1,0.2", "num_steps=4,8"
-
-
-@pytest.fixture(autouse=True)
-def with_tiny(monkeypatch):
-    monkeypatch.setattr(experiments, "__path__", [*experiments.__path__, str(Path(command.__file__).parent / "extra")])
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import json
 import shutil
 import signal
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,12 +14,9 @@ from experiments.runner.errors import UserError
 from experiments.sweeping import run as sweeping
 from tests.experiments import command
 
+pytestmark = pytest.mark.usefixtures("with_tiny")
+
 SWEEP = ("tiny", "--seeds", 2, "--sweep", "learning_rate=0.1,0.05,1e38", "num_steps=8,12")
-
-
-@pytest.fixture(autouse=True)
-def with_tiny(monkeypatch):
-    monkeypatch.setattr(experiments, "__path__", [*experiments.__path__, str(Path(command.__file__).parent / "extra")])
 
 
 @pytest.fixture(scope="module")
